@@ -1,0 +1,297 @@
+//! The command line: names, help texts and nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use adelie_model::{AssignState, DeviceFamily, ProfileName, SerialNumber, ServerName};
+use adelie_rules::Scope;
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use url::Url;
+
+/// Adelie holds the server tokens of Apple Automated Device Enrollment, keeps an exact copy of the devices
+/// that Apple has given each MDM server, and sees to it that every device has its enrollment profile.
+#[derive(Debug, Parser)]
+#[command(name = "adelie", version, max_term_width = 100, propagate_version = true)]
+pub struct Args {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings of every command. A flag wins over the environment, which wins over the configuration file.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct Global {
+    /// Where the key file is, and the database unless --database names another
+    #[arg(long, env = "ADELIE_DATA_DIR", global = true, value_name = "DIR", help_heading = "Global options")]
+    pub data_dir: Option<PathBuf>,
+    /// sqlite:PATH or postgres://USER@HOST/NAME
+    #[arg(
+        long,
+        env = "ADELIE_DATABASE_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL",
+        help_heading = "Global options"
+    )]
+    pub database: Option<String>,
+    /// Configuration file (default: adelie.toml in the data directory, if there is one)
+    #[arg(long, env = "ADELIE_CONFIG", global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// Print JSON: one object, or one object per line for lists
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// What to log to stderr, like `info` or `adelie_dep=debug`
+    #[arg(long, env = "ADELIE_LOG", global = true, value_name = "FILTER", help_heading = "Global options")]
+    pub log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// MDM servers: add, list, show, set, pause, resume
+    #[command(subcommand)]
+    Server(Server),
+    /// Server tokens: make a key, import Apple's .p7m, show
+    #[command(subcommand)]
+    Token(Token),
+    /// Sync with Apple, then assign what is due, then exit
+    Sync(Sync),
+    /// Devices: list, show
+    #[command(subcommand)]
+    Device(Device),
+    /// Enrollment profiles: new, list, show, validate
+    #[command(subcommand)]
+    Profile(Profile),
+    /// Run the service: sync and assign by itself
+    Serve(Serve),
+    /// Check the installation and say what is wrong and what to do
+    Doctor,
+    /// Run a simulated Apple to try things against
+    Simulator(Box<Simulator>),
+    /// The whole way in one command: simulator, service and sample data
+    Demo(Demo),
+    /// Print the completion script of a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print this reference as Markdown
+    #[command(hide = true)]
+    HelpMarkdown,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Server {
+    /// Add an MDM server
+    Add {
+        /// Our name for it
+        name: ServerName,
+        /// Where Apple answers for it
+        #[arg(long, value_name = "URL", default_value = adelie_dep::client::DEFAULT_BASE_URL, value_parser = base_url)]
+        base_url: Url,
+        /// Do not sync or assign by itself until `adelie server resume`
+        #[arg(long)]
+        paused: bool,
+    },
+    /// List MDM servers
+    List,
+    /// Show one MDM server
+    Show {
+        /// Its name
+        name: ServerName,
+    },
+    /// Change settings of an MDM server
+    Set {
+        /// Its name
+        name: ServerName,
+        /// Default profile of a device family (mac iphone ipad ipod appletv vision any); an empty PROFILE takes it away
+        #[arg(long = "default", value_name = "FAMILY=PROFILE", required = true, value_parser = default_profile)]
+        defaults: Vec<DefaultProfile>,
+    },
+    /// Neither sync nor assign by itself
+    Pause {
+        /// Its name
+        name: ServerName,
+    },
+    /// Sync and assign by itself again
+    Resume {
+        /// Its name
+        name: ServerName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a fresh key pair and write the certificate to upload to Apple
+    Key {
+        /// The MDM server
+        name: ServerName,
+        /// Where to write the certificate; without it, it goes to stdout
+        #[arg(long, value_name = "FILE.pem")]
+        out: Option<PathBuf>,
+    },
+    /// Decrypt the server token that Apple gave and use it from now on
+    Import {
+        /// The MDM server
+        name: ServerName,
+        /// The file downloaded from Apple
+        #[arg(value_name = "FILE.p7m")]
+        file: PathBuf,
+        /// Import it although it seems to belong to another MDM server or cannot be tried now
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show how the token stands, and what to do
+    Show {
+        /// The MDM server
+        name: ServerName,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Sync {
+    /// The MDM servers; without a name all that are not paused
+    #[arg(value_name = "NAME")]
+    pub names: Vec<ServerName>,
+    /// Fetch the whole list, not only what has changed
+    #[arg(long)]
+    pub full: bool,
+    /// Sync although the policy's interval has not passed yet
+    #[arg(long)]
+    pub force: bool,
+    /// Remove the devices that a complete list did not show, however many they are
+    #[arg(long)]
+    pub accept_removals: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Device {
+    /// List devices
+    List {
+        /// Of one MDM server
+        #[arg(long, value_name = "NAME")]
+        server: Option<ServerName>,
+        /// Of one family: mac iphone ipad ipod appletv vision
+        #[arg(long, value_name = "FAMILY", value_parser = family)]
+        family: Option<DeviceFamily>,
+        /// In one state: unmatched held due sent assigned pushed throttled failed not_accessible drifted removed
+        #[arg(long, value_name = "STATE", value_parser = state)]
+        state: Option<AssignState>,
+        /// Whose serial number, model, description, asset tag or colour contains this
+        #[arg(long, value_name = "TEXT")]
+        query: Option<String>,
+        /// At most so many; a table shows 100 unless told otherwise, JSON shows all
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+    /// Show one device
+    Show {
+        /// Its serial number
+        serial: SerialNumber,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Profile {
+    /// Add an enrollment profile from a file
+    New {
+        /// Our name for it
+        name: ProfileName,
+        /// JSON, TOML or YAML with Apple's keys
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// List enrollment profiles
+    List,
+    /// Show one enrollment profile
+    Show {
+        /// Its name
+        name: ProfileName,
+    },
+    /// Check files without storing anything
+    Validate {
+        /// JSON, TOML or YAML files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Serve {
+    /// Address of the health endpoints
+    #[arg(long, env = "ADELIE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Simulator {
+    /// Where it listens
+    #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Devices at the first MDM server
+    #[arg(long, value_name = "N")]
+    pub devices: Option<usize>,
+    /// Makes the devices; the same seed makes the same devices
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Settings and steps from a file; see docs/simulator.md
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Answer every request so many milliseconds later
+    #[arg(long, value_name = "MS")]
+    pub latency_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Demo {
+    /// End after the walk
+    #[arg(long)]
+    pub once: bool,
+    /// Devices that Apple has at the start
+    #[arg(long, default_value_t = 5000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub devices: u32,
+}
+
+/// One `--default FAMILY=PROFILE`.
+#[derive(Clone, Debug)]
+pub struct DefaultProfile {
+    pub scope: Scope,
+    pub profile: Option<ProfileName>,
+}
+
+fn default_profile(text: &str) -> Result<DefaultProfile, String> {
+    let (scope, profile) =
+        text.split_once('=').ok_or("it must be FAMILY=PROFILE, like mac=Standard".to_owned())?;
+    let scope = scope.parse::<Scope>().map_err(|error| error.to_string())?;
+    let profile = match profile.trim() {
+        "" => None,
+        name => Some(name.parse().map_err(|error: adelie_model::NameError| error.to_string())?),
+    };
+    Ok(DefaultProfile { scope, profile })
+}
+
+fn family(text: &str) -> Result<DeviceFamily, String> {
+    match text.parse::<Scope>().map_err(|error| error.to_string())? {
+        Scope::Family(family) => Ok(family),
+        Scope::Any => Err("leave --family out to see all families".to_owned()),
+    }
+}
+
+fn state(text: &str) -> Result<AssignState, String> {
+    AssignState::parse(text).ok_or_else(|| {
+        let known: Vec<_> = AssignState::ALL.iter().map(|state| state.as_str()).collect();
+        format!("there is no such state; the states are {}", known.join(", "))
+    })
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text)
+        .map_err(|error| format!("{error}; it must look like https://mdmenrollment.apple.com"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("it must start with https:// (or http:// for a simulator) and name a host".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err("it must have no user, query or fragment".to_owned());
+    }
+    Ok(url)
+}

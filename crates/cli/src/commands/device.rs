@@ -1,0 +1,203 @@
+use adelie_model::SerialNumber;
+use adelie_store::{DeviceFilter, DevicePosition, DeviceView};
+use serde_json::{Value, json};
+
+use crate::args::Device;
+use crate::context::Context;
+use crate::exit::{Exit, wrong};
+use crate::words::{minute, optional_time, time};
+
+/// Devices per query.
+const PAGE: u64 = 1000;
+/// Rows of a table unless told otherwise.
+const SHOWN: u64 = 100;
+
+pub async fn run(context: Context, command: Device) -> anyhow::Result<Exit> {
+    match command {
+        Device::List { server, family, state, query, limit } => {
+            let server = match server {
+                Some(name) => Some(context.server(&name).await?.id),
+                None => None,
+            };
+            list(&context, &DeviceFilter { server, family, state, query }, limit).await
+        }
+        Device::Show { serial } => show(&context, &serial).await,
+    }
+}
+
+async fn list(context: &Context, filter: &DeviceFilter, limit: Option<u64>) -> anyhow::Result<Exit> {
+    let mut left = limit.unwrap_or(if context.out.json { u64::MAX } else { SHOWN });
+    let mut after: Option<DevicePosition> = None;
+    let mut rows = Vec::new();
+    while left > 0 {
+        // A table asks for one more than it shows, to know whether there are more.
+        let size = PAGE.min(left.saturating_add(1));
+        let page = context.store.devices(filter, after.as_ref(), u32::try_from(size)?).await?;
+        let whole = page.len() as u64 == size;
+        for view in page.iter().take(usize::try_from(left.min(PAGE))?) {
+            if context.out.json {
+                context.out.object(&object(view))?;
+            } else {
+                rows.push(row(view));
+            }
+        }
+        let more = page.len() as u64 > left;
+        left = left.saturating_sub(page.len() as u64);
+        if left == 0 && more && limit.is_none() {
+            context.out.note(&format!(
+                "there are more than these {SHOWN}: narrow the list, or use --limit or --json"
+            ))?;
+        }
+        match page.last() {
+            Some(last) if whole => {
+                after =
+                    Some(DevicePosition { server: last.device.server, serial: last.device.serial.clone() });
+            }
+            _ => break,
+        }
+    }
+    if !context.out.json {
+        if rows.is_empty() {
+            context.out.note("no device matches")?;
+        } else {
+            context.out.table(
+                &[
+                    "serial number",
+                    "server",
+                    "family",
+                    "model",
+                    "os",
+                    "profile",
+                    "at apple",
+                    "state",
+                    "reason",
+                ],
+                rows,
+            )?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn show(context: &Context, serial: &SerialNumber) -> anyhow::Result<Exit> {
+    let views = context.store.device(serial).await?;
+    if views.is_empty() {
+        return Err(wrong(
+            format!("no MDM server has or had a device with serial number {serial}"),
+            "check the serial number; a device that Apple has just been given appears with the next sync",
+        ));
+    }
+    for (index, view) in views.iter().enumerate() {
+        if context.out.json {
+            context.out.object(&object(view))?;
+            continue;
+        }
+        if index > 0 {
+            context.out.line("")?;
+        }
+        facts(context, view)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn row(view: &DeviceView) -> Vec<String> {
+    let actual = &view.device.actual;
+    let (state, reason) = view.state();
+    let text = |fact: Option<&str>| fact.unwrap_or("-").to_owned();
+    // A settled device needs no explanation in a table.
+    let reason = if matches!(state, adelie_model::AssignState::Assigned | adelie_model::AssignState::Pushed) {
+        ""
+    } else {
+        reason
+    };
+    vec![
+        view.device.serial.to_string(),
+        view.server.to_string(),
+        text(actual.device_family.as_ref().map(|family| family.as_str())),
+        text(actual.model.as_deref()),
+        text(actual.os.as_deref()),
+        text(view.wanted_profile.as_ref().map(|name| name.as_str())),
+        text(actual.profile_status.as_ref().map(|status| status.as_str())),
+        state.to_string(),
+        reason.to_owned(),
+    ]
+}
+
+fn facts(context: &Context, view: &DeviceView) -> anyhow::Result<()> {
+    let (device, actual) = (&view.device, &view.device.actual);
+    let (state, reason) = view.state();
+    let text = |fact: &Option<String>| fact.clone().unwrap_or_default();
+    let optional_minute = |at| if at == None { String::new() } else { minute(at) };
+    let status = actual.profile_status.as_ref().map(|status| status.to_string()).unwrap_or_default();
+    let shown = match &actual.profile_uuid {
+        Some(uuid) => format!("{status} {uuid}"),
+        None => status,
+    };
+    context.out.facts(&[
+        ("serial number", device.serial.to_string()),
+        ("server", view.server.to_string()),
+        ("model", text(&actual.model)),
+        ("description", text(&actual.description)),
+        ("colour", text(&actual.color)),
+        ("asset tag", text(&actual.asset_tag)),
+        ("family", actual.device_family.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("os", text(&actual.os)),
+        (
+            "wanted profile",
+            view.wanted_profile.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
+        ),
+        ("at Apple", shown),
+        ("assigned at", optional_minute(actual.profile_assign_time)),
+        ("fetched at", optional_minute(actual.profile_push_time)),
+        ("state", state.to_string()),
+        ("reason", reason.to_owned()),
+        (
+            "attempts",
+            if device.assignment.attempts == 0 {
+                String::new()
+            } else {
+                device.assignment.attempts.to_string()
+            },
+        ),
+        ("next attempt", optional_minute(device.assignment.next_attempt_at)),
+        ("given by", text(&actual.device_assigned_by)),
+        ("given at", optional_minute(actual.device_assigned_date)),
+        ("migration deadline", optional_minute(actual.mdm_migration_deadline)),
+        ("first seen", minute(Some(device.first_seen_at))),
+        ("last seen", minute(Some(device.last_seen_at))),
+        ("removed", optional_minute(device.removed_at)),
+    ])
+}
+
+fn object(view: &DeviceView) -> Value {
+    let (device, actual) = (&view.device, &view.device.actual);
+    let (state, reason) = view.state();
+    json!({
+        "serial_number": device.serial,
+        "server": view.server,
+        "device_family": actual.device_family,
+        "model": actual.model,
+        "description": actual.description,
+        "color": actual.color,
+        "asset_tag": actual.asset_tag,
+        "os": actual.os,
+        "wanted_profile": view.wanted_profile,
+        "profile_uuid": actual.profile_uuid,
+        "profile_status": actual.profile_status,
+        "profile_assign_time": optional_time(actual.profile_assign_time),
+        "profile_push_time": optional_time(actual.profile_push_time),
+        "device_assigned_by": actual.device_assigned_by,
+        "device_assigned_date": optional_time(actual.device_assigned_date),
+        "mdm_migration_deadline": optional_time(actual.mdm_migration_deadline),
+        "assignment": {
+            "state": state,
+            "reason": reason,
+            "attempts": device.assignment.attempts,
+            "next_attempt_at": optional_time(device.assignment.next_attempt_at),
+        },
+        "first_seen_at": time(device.first_seen_at),
+        "last_seen_at": time(device.last_seen_at),
+        "removed_at": optional_time(device.removed_at),
+        "extra": actual.extra,
+    })
+}

@@ -1,0 +1,132 @@
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use crate::commands::server::trouble;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::key_file;
+use crate::output::Output;
+use crate::settings::{Database, Settings};
+use crate::words::count;
+
+/// One thing that was looked at.
+struct Check {
+    name: String,
+    good: bool,
+    finding: String,
+    fix: Option<String>,
+}
+
+/// Looks at everything that can be looked at without changing it, and says what to do about what is wrong.
+pub async fn run(settings: Settings) -> anyhow::Result<Exit> {
+    let out = Output::new(settings.json);
+    let mut checks = vec![data_dir(&settings)];
+    // Opening would make a new installation; a doctor only looks.
+    let new = match &settings.database {
+        Database::Sqlite(path) => !path.exists(),
+        Database::Postgres(_) => false,
+    };
+    if new {
+        checks.push(good("database", "there is none yet; the first command makes it"));
+    } else {
+        match Context::open(settings).await {
+            Ok(context) => {
+                checks.push(good("database", "opens, and its schema is known"));
+                checks.push(key(&context).await);
+                checks.extend(servers(&context).await?);
+            }
+            Err(error) => checks.push(Check {
+                name: "database".to_owned(),
+                good: false,
+                finding: format!("{error:#}"),
+                fix: Some("check --database or ADELIE_DATABASE_URL".to_owned()),
+            }),
+        }
+    }
+    let bad = checks.iter().filter(|check| !check.good).count() as u64;
+    for check in &checks {
+        if out.json {
+            out.object(&json!({ "check": check.name, "good": check.good, "finding": check.finding, "fix": check.fix }))?;
+            continue;
+        }
+        out.line(&format!("{} {}: {}", if check.good { "ok  " } else { "BAD " }, check.name, check.finding))?;
+        if let Some(fix) = &check.fix {
+            out.line(&format!("     fix: {fix}"))?;
+        }
+    }
+    if bad > 0 && !out.json {
+        out.warn(&format!("{} need attention", count(bad, "thing", "things")))?;
+    }
+    Ok(if bad == 0 { Exit::Done } else { Exit::Attention })
+}
+
+fn good(name: &str, finding: &str) -> Check {
+    Check { name: name.to_owned(), good: true, finding: finding.to_owned(), fix: None }
+}
+
+fn data_dir(settings: &Settings) -> Check {
+    let dir = settings.data_dir.display();
+    let Ok(meta) = settings.data_dir.metadata() else {
+        return good("data directory", &format!("{dir} is not there yet; the first command makes it"));
+    };
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return good("data directory", &format!("{dir} is its owner's alone"));
+    }
+    Check {
+        name: "data directory".to_owned(),
+        good: false,
+        finding: format!("{dir} is open to others (mode {mode:o})"),
+        fix: Some(format!("chmod 700 {dir}")),
+    }
+}
+
+async fn key(context: &Context) -> Check {
+    match context.vault().await {
+        Ok(_) => good(
+            "key file",
+            &format!("{} fits the database", key_file::path(&context.settings.data_dir).display()),
+        ),
+        Err(error) => Check {
+            name: "key file".to_owned(),
+            good: false,
+            finding: format!("{error:#}"),
+            fix: Some("put the key file of this database back, from your backup".to_owned()),
+        },
+    }
+}
+
+async fn servers(context: &Context) -> anyhow::Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for server in context.store.servers().await? {
+        let name = format!("MDM server {}", server.name);
+        let stuck: u64 = context
+            .store
+            .state_counts(Some(server.id))
+            .await?
+            .iter()
+            .filter(|one| one.state.needs_attention())
+            .map(|one| one.devices)
+            .sum();
+        checks.push(match trouble(&server) {
+            Some(finding) => Check {
+                name,
+                good: false,
+                finding,
+                fix: server.token.state.remedy().map(|remedy| remedy.replace("NAME", server.name.as_str())),
+            },
+            None if stuck > 0 => Check {
+                name,
+                good: false,
+                finding: format!("{} without the wanted profile", count(stuck, "device", "devices")),
+                fix: Some(format!(
+                    "adelie server show {}, then adelie device list --state STATE",
+                    server.name
+                )),
+            },
+            None => good(&name, "token valid, last sync good"),
+        });
+    }
+    Ok(checks)
+}

@@ -1,0 +1,60 @@
+//! One module per noun.
+
+mod demo;
+mod device;
+mod doctor;
+mod help;
+mod profile;
+mod serve;
+mod server;
+mod simulator;
+mod sync;
+mod token;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Args, Command};
+use crate::context::Context;
+use crate::exit::{Exit, wrong};
+use crate::output::Output;
+use crate::settings::Settings;
+
+/// Runs the command.
+pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    match &args.command {
+        Command::Completions { shell } => return help::completions(*shell),
+        Command::HelpMarkdown => return help::markdown(),
+        _ => {}
+    }
+    let settings = Settings::load(&args.global)?;
+    let out = Output::new(settings.json);
+    let service = matches!(args.command, Command::Serve(_) | Command::Simulator(_));
+    start_log(settings.log.as_deref(), service)?;
+    match args.command {
+        Command::Server(command) => server::run(Context::open(settings).await?, command).await,
+        Command::Token(command) => token::run(Context::open(settings).await?, command).await,
+        Command::Sync(command) => sync::run(Context::open(settings).await?, command).await,
+        Command::Device(command) => device::run(Context::open(settings).await?, command).await,
+        // Checking files needs no database, so that it works anywhere.
+        Command::Profile(crate::args::Profile::Validate { files }) => profile::validate(out, &files),
+        Command::Profile(command) => profile::run(Context::open(settings).await?, command).await,
+        Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
+        Command::Doctor => doctor::run(settings).await,
+        Command::Simulator(command) => simulator::run(out, *command).await,
+        Command::Demo(command) => demo::run(settings, command).await,
+        Command::Completions { .. } | Command::HelpMarkdown => Ok(Exit::Done),
+    }
+}
+
+/// Logs go to stderr: the service tells what it does, other commands only what goes wrong.
+fn start_log(filter: Option<&str>, service: bool) -> anyhow::Result<()> {
+    let text = filter.unwrap_or(if service { "info" } else { "error" });
+    let filter = EnvFilter::try_new(text).map_err(|error| {
+        wrong(
+            format!("--log {text:?} is no log filter: {error}"),
+            "use a level like `info`, or `adelie_dep=debug,info`",
+        )
+    })?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    Ok(())
+}

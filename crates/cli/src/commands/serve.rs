@@ -1,0 +1,91 @@
+use std::net::SocketAddr;
+
+use adelie_scheduler::{Engine, Service};
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Serve;
+use crate::commands::server::trouble;
+use crate::commands::sync::stop_on_signal;
+use crate::context::Context;
+use crate::exit::{Exit, wrong};
+
+pub async fn run(context: Context, command: &Serve) -> anyhow::Result<Exit> {
+    let engine = context.engine().await?;
+    let listener = listen(command.listen, "--listen or ADELIE_LISTEN").await?;
+    let servers = context.store.servers().await?;
+    tracing::info!(listen = %listener.local_addr()?, servers = servers.len(), "Adelie serves");
+    if servers.is_empty() {
+        tracing::info!(
+            "there is no MDM server yet: add one with `adelie server add NAME`; it is picked up by itself"
+        );
+    }
+    for server in &servers {
+        if let Some(trouble) = trouble(server) {
+            tracing::warn!(server = %server.name, "{trouble}");
+        }
+    }
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone());
+    serve(context, engine, listener, stop).await?;
+    tracing::info!("Adelie ends");
+    Ok(Exit::Done)
+}
+
+/// Opens the address, or says why not.
+pub async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        wrong(
+            format!("nothing can listen on {address}: {error}"),
+            format!("choose another address with {setting}, or end the program that uses it"),
+        )
+    })
+}
+
+/// Runs the service and its health endpoints until `stop`.
+pub async fn serve(
+    context: Context,
+    engine: Engine,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let service = Service::new(engine).run(stop.clone());
+    let http = axum::serve(listener, router(context)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let http = async {
+        let result = http.await;
+        // Without its health endpoints it would look dead to whoever watches it, so the rest ends too.
+        stop.cancel();
+        result
+    };
+    let (service, http) = tokio::join!(service, http);
+    service.context("the scheduler ended")?;
+    http.context("the health endpoints ended")
+}
+
+fn router(context: Context) -> Router {
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready)).with_state(context)
+}
+
+/// Ready means that the database answers; what is wrong with tokens and syncs is told, but does not make the
+/// service unready: it works for all others.
+async fn ready(State(context): State<Context>) -> (StatusCode, Json<Value>) {
+    match context.store.servers().await {
+        Ok(servers) => {
+            let troubles: serde_json::Map<_, _> = servers
+                .iter()
+                .filter_map(|server| Some((server.name.to_string(), Value::from(trouble(server)?))))
+                .collect();
+            (StatusCode::OK, Json(json!({ "ready": true, "servers": servers.len(), "troubles": troubles })))
+        }
+        Err(error) => {
+            let error = adelie_scheduler::chain(&error);
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "error": error })))
+        }
+    }
+}

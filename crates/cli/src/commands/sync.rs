@@ -1,0 +1,266 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use adelie_model::{AssignState, RunOutcome, TokenState};
+use adelie_scheduler::{Engine, Observer, Progress, Report, Request, WorkError, chain};
+use adelie_store::MdmServer;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Sync;
+use crate::context::Context;
+use crate::exit::{Exit, wrong};
+use crate::progress::Bar;
+use crate::words::{count, minute, time};
+
+pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
+    let servers = chosen(&context, &command).await?;
+    let request =
+        Request::Sync { full: command.full, force: command.force, accept_removals: command.accept_removals };
+    let engine = context.engine().await?;
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone());
+    let mut work = JoinSet::new();
+    let mut exit = Exit::Done;
+    let mut servers = servers.into_iter();
+    loop {
+        while work.len() < context.settings.engine.servers_at_once {
+            let Some(server) = servers.next() else { break };
+            let (engine, request, stop) = (engine.clone(), request.clone(), stop.clone());
+            let bar = Arc::new(Bar::new(server.name.as_str(), context.out.json));
+            let patience = context.settings.engine.lease_ttl * 2;
+            work.spawn(async move {
+                let result = patiently(&engine, &server, &request, &bar, &stop, patience).await;
+                bar.finish();
+                (server, result)
+            });
+        }
+        let Some(done) = work.join_next().await else { break };
+        let (server, result) = done?;
+        exit = worse(exit, tell(&context, &server, &result).await?);
+    }
+    Ok(exit)
+}
+
+async fn chosen(context: &Context, command: &Sync) -> anyhow::Result<Vec<MdmServer>> {
+    if command.accept_removals && command.names.is_empty() {
+        return Err(wrong(
+            "--accept-removals needs the name of an MDM server",
+            "run `adelie sync NAME --full --force --accept-removals` for the server whose removals are right",
+        ));
+    }
+    let mut servers = Vec::new();
+    for name in &command.names {
+        let server = context.server(name).await?;
+        if server.token.state == TokenState::None {
+            return Err(wrong(
+                format!("MDM server {name} has no server token"),
+                format!(
+                    "run `adelie token key {name} --out FILE.pem`, upload it to Apple, then `adelie token import {name} FILE.p7m`"
+                ),
+            ));
+        }
+        if !servers.iter().any(|known: &MdmServer| known.id == server.id) {
+            servers.push(server);
+        }
+    }
+    if command.names.is_empty() {
+        let all = context.store.servers().await?;
+        let ready = |server: &MdmServer| !server.paused && server.token.state != TokenState::None;
+        servers = all.iter().filter(|server| ready(server)).cloned().collect();
+        if servers.is_empty() {
+            return Err(if all.is_empty() {
+                wrong("there is no MDM server yet", "add one with `adelie server add NAME`")
+            } else {
+                wrong("every MDM server is paused or has no server token", "see `adelie server list`")
+            });
+        }
+    }
+    Ok(servers)
+}
+
+/// Waits for another copy that works on the server, as long as a dead one could still hold its lease.
+async fn patiently(
+    engine: &Engine,
+    server: &MdmServer,
+    request: &Request,
+    bar: &Bar,
+    stop: &CancellationToken,
+    patience: Duration,
+) -> Result<Report, WorkError> {
+    let waiting = tokio::time::Instant::now();
+    loop {
+        match engine.work(server.id, request, bar, stop).await {
+            Err(WorkError::Busy { owner, until, .. })
+                if waiting.elapsed() < patience && !stop.is_cancelled() =>
+            {
+                bar.notice(Progress::Waiting { owner, until });
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Of two exits the one to report: trouble first, then "not yet".
+fn worse(one: Exit, other: Exit) -> Exit {
+    let rank = |exit| match exit {
+        Exit::Done => 0,
+        Exit::TooEarly => 1,
+        Exit::Attention => 2,
+        Exit::Usage => 3,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+async fn tell(
+    context: &Context,
+    server: &MdmServer,
+    result: &Result<Report, WorkError>,
+) -> anyhow::Result<Exit> {
+    let out = context.out;
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            if out.json {
+                out.object(&json!({ "server": server.name, "error": chain(error) }))?;
+            }
+            out.warn(&chain(error))?;
+            return Ok(Exit::Attention);
+        }
+    };
+    let stuck = context.store.state_counts(Some(server.id)).await?;
+    let stuck: Vec<_> =
+        stuck.into_iter().filter(|one| one.state.needs_attention() && one.devices > 0).collect();
+    let mut problems: Vec<String> = report.sync_error.iter().map(|error| chain(error)).collect();
+    problems.extend(report.attention.clone());
+    problems.extend(report.assigned.refused_profiles.iter().cloned());
+    problems.extend(report.assigned.stopped_by.clone());
+    problems.extend(stuck.iter().map(|one| explain(server, one.state, one.devices)));
+    if out.json {
+        out.object(&object(server, report, &problems))?;
+    } else {
+        out.line(&sentence(server, report))?;
+        for problem in &problems {
+            out.warn(problem)?;
+        }
+        if let Some(error) = &report.sync_error
+            && let WorkError::Apple(_, _, apple) = error
+        {
+            out.hint(apple.remedy())?;
+        }
+    }
+    if !problems.is_empty() {
+        return Ok(Exit::Attention);
+    }
+    match report.too_early {
+        Some((kind, at)) => {
+            if !out.json {
+                out.warn(&format!(
+                    "a {kind} sync of {} is allowed again at {}",
+                    server.name,
+                    minute(Some(at))
+                ))?;
+                out.hint("--force syncs now all the same")?;
+            }
+            Ok(Exit::TooEarly)
+        }
+        None => Ok(Exit::Done),
+    }
+}
+
+fn explain(server: &MdmServer, state: AssignState, devices: u64) -> String {
+    let devices_text = count(devices, "device", "devices");
+    let why = match state {
+        AssignState::Unmatched => {
+            format!("no default profile: run `adelie server set {} --default any=PROFILE`", server.name)
+        }
+        _ => format!("see `adelie device list --server {} --state {state}`", server.name),
+    };
+    format!("{devices_text} {state}; {why}")
+}
+
+fn sentence(server: &MdmServer, report: &Report) -> String {
+    let mut parts = Vec::new();
+    if let Some(run) = &report.run {
+        let outcome = if run.outcome == RunOutcome::Done { "done" } else { "failed" };
+        let counts = run.counts;
+        parts.push(format!(
+            "{} sync {outcome}: {}, {} added, {} changed, {} removed",
+            run.kind,
+            count(counts.pages, "page", "pages"),
+            counts.added,
+            counts.modified,
+            counts.removed
+        ));
+    }
+    parts.push(format!("{} assigned", count(report.assigned.assigned, "device", "devices")));
+    let mut states: Vec<_> = report.assigned.not_assigned.iter().collect();
+    states.sort_by_key(|(state, _)| state.as_str());
+    parts.extend(states.into_iter().map(|(state, devices)| format!("{devices} {state}")));
+    parts.push(count(report.requests, "request", "requests"));
+    format!("{}: {}", server.name, parts.join(", "))
+}
+
+fn object(server: &MdmServer, report: &Report, problems: &[String]) -> Value {
+    let run = report.run.as_ref().map(|run| {
+        json!({
+            "kind": run.kind,
+            "trigger": run.trigger,
+            "outcome": run.outcome,
+            "started_at": time(run.started_at),
+            "finished_at": run.finished_at.map(time),
+            "pages": run.counts.pages,
+            "records": run.counts.records,
+            "added": run.counts.added,
+            "modified": run.counts.modified,
+            "removed": run.counts.removed,
+            "error": run.error,
+        })
+    });
+    let not_assigned: serde_json::Map<_, _> = report
+        .assigned
+        .not_assigned
+        .iter()
+        .map(|(state, devices)| (state.to_string(), json!(devices)))
+        .collect();
+    json!({
+        "server": server.name,
+        "sync": run,
+        "assigned": report.assigned.assigned,
+        "not_assigned": not_assigned,
+        "requests": report.requests,
+        "allowed_at": report.too_early.map(|(_, at)| time(at)),
+        "problems": problems,
+    })
+}
+
+/// Ctrl-C and SIGTERM end the work at the next safe point; a second one ends the program at once.
+pub fn stop_on_signal(stop: CancellationToken) {
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        stop.cancel();
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                // Without a handler for Ctrl-C the signal's own default, to end, is as good.
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What commands stand on: settings, store, vault, clock.
+
+use std::sync::Arc;
+
+use adelie_model::{Clock, Entropy, ServerName, new_uuid};
+use adelie_scheduler::{Connector, Engine};
+use adelie_store::{MdmServer, Store, StoreError, Vault};
+use adelie_store_postgres::PostgresStore;
+use adelie_store_sqlite::SqliteStore;
+
+use crate::exit::wrong;
+use crate::key_file;
+use crate::output::Output;
+use crate::real::{SystemClock, SystemEntropy};
+use crate::settings::{Database, Settings};
+
+/// Everything a command works with.
+#[derive(Clone)]
+pub struct Context {
+    pub settings: Arc<Settings>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub out: Output,
+}
+
+impl Context {
+    /// Opens the database, and on its first start makes the data directory, the database and the key file.
+    pub async fn open(settings: Settings) -> anyhow::Result<Self> {
+        key_file::make_data_dir(&settings.data_dir)?;
+        let store: Arc<dyn Store> = match &settings.database {
+            Database::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+            Database::Postgres(url) => Arc::new(PostgresStore::connect(url).await?),
+        };
+        let out = Output { json: settings.json, quiet: settings.quiet };
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let context =
+            Self { settings: Arc::new(settings), store, clock: Arc::new(SystemClock), entropy, out };
+        context.first_start().await?;
+        Ok(context)
+    }
+
+    /// A new database gets its data key, sealed under the key file; a key file that is there is used.
+    async fn first_start(&self) -> anyhow::Result<()> {
+        if self.store.data_key().await?.is_some() {
+            return Ok(());
+        }
+        let path = key_file::path(&self.settings.data_dir);
+        let master = match key_file::read(&path)? {
+            Some(master) => master,
+            None => {
+                let master = key_file::create(&path, &*self.entropy)?;
+                self.out.note(&format!(
+                    "made the key file {} (key {}): keep a copy in a safe place, apart from the database",
+                    path.display(),
+                    master.id()
+                ))?;
+                master
+            }
+        };
+        self.store.init_data_key(&Vault::create(&master, &*self.entropy)?).await?;
+        Ok(())
+    }
+
+    /// Opens what seals and unseals the secrets.
+    pub async fn vault(&self) -> anyhow::Result<Arc<Vault>> {
+        let stored =
+            self.store.data_key().await?.ok_or_else(|| StoreError::damaged("vault.data_key", "nothing"))?;
+        let path = key_file::path(&self.settings.data_dir);
+        let Some(master) = key_file::read(&path)? else {
+            let expected =
+                String::from_utf8_lossy(stored.split(|byte| *byte == b':').next().unwrap_or_default());
+            return Err(key_file::missing(&path, &expected));
+        };
+        Vault::open(&master, &stored).map(Arc::new).map_err(|error| key_file::refused(&error))
+    }
+
+    /// The clients of Apple's service.
+    pub async fn connector(&self) -> anyhow::Result<Arc<Connector>> {
+        Ok(Arc::new(Connector::new(
+            Arc::clone(&self.store),
+            self.vault().await?,
+            self.settings.apple.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        )))
+    }
+
+    /// The reconciler, under an owner's name of its own.
+    pub async fn engine(&self) -> anyhow::Result<Engine> {
+        let owner = new_uuid(self.clock.now(), &*self.entropy).to_string();
+        Ok(Engine::new(
+            Arc::clone(&self.store),
+            self.connector().await?,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+            self.settings.engine.clone(),
+            &owner,
+        ))
+    }
+
+    /// The MDM server of this name, which must exist.
+    pub async fn server(&self, name: &ServerName) -> anyhow::Result<MdmServer> {
+        match self.store.server(name).await? {
+            Some(server) => Ok(server),
+            None => Err(no_server(name, &self.store.servers().await?)),
+        }
+    }
+}
+
+fn no_server(name: &ServerName, known: &[MdmServer]) -> anyhow::Error {
+    let hint = if known.is_empty() {
+        format!("there is none yet: add it with `adelie server add {name}`")
+    } else {
+        let names: Vec<_> = known.iter().take(10).map(|server| server.name.as_str()).collect();
+        let more = if known.len() > names.len() { ", …" } else { "" };
+        format!("the MDM servers are {}{more}; add one with `adelie server add NAME`", names.join(", "))
+    };
+    wrong(format!("there is no MDM server {name:?}", name = name.as_str()), hint)
+}

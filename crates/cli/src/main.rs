@@ -1,0 +1,32 @@
+//! The `adelie` program: arguments in, one command, an exit code out. Here, and nowhere else, the parts are
+//! wired: a database driver is named and the real clock and randomness are read.
+
+mod args;
+mod commands;
+mod context;
+mod exit;
+mod key_file;
+mod output;
+mod progress;
+mod real;
+mod settings;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&anyhow::Error::new(error).context("the program could not start")),
+    };
+    let result = runtime.block_on(Box::pin(commands::run(args)));
+    // A blocked thread (a name look-up, say) must not keep the program from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => exit::report(&error),
+    }
+}

@@ -1,0 +1,93 @@
+//! Printing: data to stdout, all else to stderr.
+
+use std::io::{IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// JSON instead of tables.
+    pub json: bool,
+    /// No notes.
+    pub quiet: bool,
+}
+
+impl Output {
+    /// Printing as the settings say.
+    pub fn new(json: bool) -> Self {
+        Self { json, quiet: false }
+    }
+
+    /// One JSON object on one line.
+    pub fn object(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string(value)?;
+        text.push('\n');
+        self.data(&text)
+    }
+
+    /// Text for people, to stdout.
+    pub fn line(&self, text: &str) -> anyhow::Result<()> {
+        self.data(&format!("{text}\n"))
+    }
+
+    /// Anything to stdout, as it is.
+    pub fn data(&self, text: &str) -> anyhow::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        Ok(stdout.flush()?)
+    }
+
+    /// Something worth knowing that is not the answer, to stderr.
+    pub fn note(&self, text: &str) -> anyhow::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        Ok(writeln!(std::io::stderr(), "note: {text}")?)
+    }
+
+    /// Something to do something about, to stderr.
+    pub fn warn(&self, text: &str) -> anyhow::Result<()> {
+        Ok(writeln!(std::io::stderr(), "warning: {text}")?)
+    }
+
+    /// What to do next, to stderr.
+    pub fn hint(&self, text: &str) -> anyhow::Result<()> {
+        Ok(writeln!(std::io::stderr(), "hint: {text}")?)
+    }
+
+    /// A table for people.
+    pub fn table(&self, header: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(arrangement());
+        table.set_header(header.iter().map(|name| name.to_uppercase()));
+        table.add_rows(rows);
+        self.data(&trimmed(&table))
+    }
+
+    /// Names and values of one thing.
+    pub fn facts(&self, facts: &[(&str, String)]) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(arrangement());
+        for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+            table.add_row([(*name).to_owned(), value.clone()]);
+        }
+        self.data(&trimmed(&table))
+    }
+}
+
+/// Columns are wrapped to the terminal's width; what goes to a file or a pipe is not.
+fn arrangement() -> ContentArrangement {
+    if std::io::stdout().is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled }
+}
+
+/// A table without the blanks at the ends of its lines, which would wrap in a narrow terminal.
+fn trimmed(table: &Table) -> String {
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        text.push('\n');
+    }
+    text
+}

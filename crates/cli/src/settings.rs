@@ -1,0 +1,219 @@
+//! Settings from the configuration file, the environment and the flags, in that order.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use adelie_dep::{AssignMethod, Options};
+use anyhow::Context as _;
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+use crate::args::Global;
+use crate::exit::wrong;
+
+/// What `adelie.toml` may hold. Every key has an environment variable of the same name: `ADELIE_USER_AGENT`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data_dir: Option<PathBuf>,
+    database: Option<String>,
+    log: Option<String>,
+    user_agent: Option<String>,
+    assign_method: Option<String>,
+    protocol_version: Option<u32>,
+    request_timeout_seconds: Option<u64>,
+    requests_in_flight: Option<usize>,
+    delta_interval_seconds: Option<u32>,
+    full_interval_seconds: Option<u32>,
+    removal_percent: Option<u64>,
+    lease_seconds: Option<u64>,
+}
+
+/// Where the database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL.
+    Postgres(String),
+}
+
+/// Everything that a command needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub data_dir: PathBuf,
+    pub database: Database,
+    pub log: Option<String>,
+    pub json: bool,
+    /// No notes; for the demo, which tells everything in its own words.
+    pub quiet: bool,
+    pub apple: Options,
+    pub engine: adelie_scheduler::Settings,
+}
+
+impl Settings {
+    /// Reads the file and the environment and lays the flags over them.
+    pub fn load(global: &Global) -> anyhow::Result<Self> {
+        let data_dir = global.data_dir.clone();
+        let (file, place) = read_file(global, data_dir.as_deref())?;
+        let data_dir = match data_dir.or(file.data_dir) {
+            Some(dir) => dir,
+            None => default_data_dir()?,
+        };
+        let database = match global.database.as_deref().or(file.database.as_deref()) {
+            Some(url) => database(url)?,
+            None => Database::Sqlite(data_dir.join("adelie.db")),
+        };
+        let from = Source { place };
+        let mut apple = Options::default();
+        if let Some(user_agent) = from.pick("user_agent", file.user_agent)? {
+            apple.user_agent = user_agent;
+        }
+        if let Some(method) = from.pick("assign_method", file.assign_method)? {
+            apple.assign_method = match method.to_ascii_lowercase().as_str() {
+                "post" => AssignMethod::Post,
+                "put" => AssignMethod::Put,
+                _ => return Err(from.bad("assign_method", &method, "`post` or `put`")),
+            };
+        }
+        if let Some(version) = from.pick("protocol_version", file.protocol_version)? {
+            apple.protocol_version = version;
+        }
+        if let Some(seconds) = from.pick("request_timeout_seconds", file.request_timeout_seconds)? {
+            apple.request_timeout =
+                Duration::from_secs(from.at_least(1, "request_timeout_seconds", seconds)?);
+        }
+        if let Some(requests) = from.pick("requests_in_flight", file.requests_in_flight)? {
+            apple.in_flight = from.at_least(1, "requests_in_flight", requests)?;
+        }
+        let mut engine = adelie_scheduler::Settings::default();
+        if let Some(seconds) = from.pick("delta_interval_seconds", file.delta_interval_seconds)? {
+            engine.delta_interval =
+                TimeDelta::seconds(from.at_least(1, "delta_interval_seconds", seconds)?.into());
+        }
+        if let Some(seconds) = from.pick("full_interval_seconds", file.full_interval_seconds)? {
+            engine.full_interval =
+                TimeDelta::seconds(from.at_least(1, "full_interval_seconds", seconds)?.into());
+        }
+        if let Some(percent) = from.pick("removal_percent", file.removal_percent)? {
+            if percent > 100 {
+                return Err(from.bad("removal_percent", &percent, "a number from 0 to 100"));
+            }
+            engine.removal_percent = percent;
+        }
+        if let Some(seconds) = from.pick("lease_seconds", file.lease_seconds)? {
+            engine.lease_ttl = Duration::from_secs(from.at_least(1, "lease_seconds", seconds)?);
+        }
+        Ok(Self {
+            data_dir,
+            database,
+            log: global.log.clone().or(file.log),
+            json: global.json,
+            quiet: false,
+            apple,
+            engine,
+        })
+    }
+}
+
+/// Where a setting outside of the flags comes from, for messages.
+struct Source {
+    place: Option<PathBuf>,
+}
+
+impl Source {
+    /// The environment's value of a setting, else the file's.
+    fn pick<T: std::str::FromStr>(&self, key: &str, from_file: Option<T>) -> anyhow::Result<Option<T>> {
+        let variable = variable(key);
+        match std::env::var(&variable) {
+            Ok(text) if text.trim().is_empty() => Ok(from_file),
+            Ok(text) => match text.trim().parse() {
+                Ok(value) => Ok(Some(value)),
+                Err(_) => Err(wrong(
+                    format!("environment variable {variable} has the value {text:?}, which is no number"),
+                    format!("set {variable} to a whole number, or unset it"),
+                )),
+            },
+            Err(_) => Ok(from_file),
+        }
+    }
+
+    fn at_least<T: PartialOrd + std::fmt::Display>(
+        &self,
+        least: T,
+        key: &str,
+        value: T,
+    ) -> anyhow::Result<T> {
+        if value < least { Err(self.bad(key, &value, &format!("at least {least}"))) } else { Ok(value) }
+    }
+
+    fn bad(&self, key: &str, value: &dyn std::fmt::Display, rule: &str) -> anyhow::Error {
+        let variable = variable(key);
+        let place = match (&self.place, std::env::var_os(&variable)) {
+            (Some(file), None) => format!("{key} in {}", file.display()),
+            _ => format!("environment variable {variable}"),
+        };
+        wrong(format!("{place} is {value} and must be {rule}"), "change it, or leave it out for the default")
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("ADELIE_{}", key.to_ascii_uppercase())
+}
+
+fn read_file(global: &Global, data_dir: Option<&Path>) -> anyhow::Result<(File, Option<PathBuf>)> {
+    let (path, must_exist) = match (&global.config, data_dir) {
+        (Some(path), _) => (path.clone(), true),
+        (None, Some(dir)) => (dir.join("adelie.toml"), false),
+        (None, None) => (default_data_dir()?.join("adelie.toml"), false),
+    };
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {
+            return Ok((File::default(), None));
+        }
+        Err(error) => {
+            return Err(wrong(
+                format!("the configuration file {} cannot be read: {error}", path.display()),
+                "check --config or ADELIE_CONFIG and the file's permissions",
+            ));
+        }
+    };
+    match toml::from_str(&text) {
+        Ok(file) => Ok((file, Some(path))),
+        Err(error) => Err(wrong(
+            format!("the configuration file {} is wrong\n{}", path.display(), error.to_string().trim_end()),
+            "docs/operations.md lists the keys; nothing was changed",
+        )),
+    }
+}
+
+fn database(url: &str) -> anyhow::Result<Database> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Database::Postgres(url.to_owned()));
+    }
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if !path.is_empty() && !path.contains('?') {
+            return Ok(Database::Sqlite(PathBuf::from(path)));
+        }
+    }
+    // The value may hold a password, so it is not repeated.
+    Err(wrong(
+        "the database setting is neither a SQLite file nor a PostgreSQL URL",
+        "use sqlite:PATH or postgres://USER@HOST/NAME for --database or ADELIE_DATABASE_URL",
+    ))
+}
+
+fn default_data_dir() -> anyhow::Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("XDG_DATA_HOME").filter(|dir| !dir.is_empty()) {
+        return Ok(PathBuf::from(dir).join("adelie"));
+    }
+    std::env::var_os("HOME")
+        .filter(|home| !home.is_empty())
+        .map(|home| PathBuf::from(home).join(".local/share/adelie"))
+        .context("no data directory is known")
+        .map_err(|_| {
+            wrong("no data directory is known, because HOME is not set", "set --data-dir or ADELIE_DATA_DIR")
+        })
+}

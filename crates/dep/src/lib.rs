@@ -1,0 +1,31 @@
+//! The Apple device assignment (DEP, ADE) web service as typed endpoints, and its client.
+//!
+//! Two layers. [`endpoints`] has one module per endpoint with both halves of the wire, so that a client and
+//! a simulator share the types. [`Client`] sends them: it opens and keeps the session of one server token,
+//! keeps to Apple's limits, and turns every answer into a value or into an [`Error`] that says what to do.
+//!
+//! This crate stores nothing, retries nothing by itself except once after a session has ended, and reads
+//! neither the real clock nor real randomness: both are passed in.
+
+pub mod apple_code;
+pub mod client;
+pub mod device;
+pub mod device_result;
+pub mod endpoint;
+pub mod endpoints;
+pub mod error;
+mod lenient;
+mod masked;
+mod oauth;
+pub mod page;
+mod problem;
+mod retry_after;
+mod words;
+
+pub use apple_code::AppleCode;
+pub use client::{AssignMethod, Client, Options};
+pub use device::Device;
+pub use device_result::DeviceResult;
+pub use endpoint::{Endpoint, InvalidRequest, MAX_SERIALS, MalformedAnswer, Method};
+pub use error::{Answer, Call, CursorProblem, Error, TokenProblem};
+pub use page::DevicePage;

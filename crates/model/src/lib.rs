@@ -1,0 +1,28 @@
+//! The words of Adelie as types: identifiers, devices, profiles, tokens, states, time and chance.
+//!
+//! Everything stands on this crate and it stands on nothing of ours. It does no I/O: the clock and the
+//! source of randomness are traits, and only the `adelie` binary brings the real ones.
+
+mod assignment;
+mod clock;
+mod device;
+mod entropy;
+mod family;
+mod ids;
+mod names;
+mod server_token;
+mod sync;
+mod token_state;
+mod wire_words;
+
+pub use assignment::{AssignState, Assignment};
+pub use clock::{Clock, ManualClock, Timestamp, to_millis};
+pub use device::{Actual, Device, Fact};
+pub use entropy::{Entropy, SeededEntropy};
+pub use family::DeviceFamily;
+pub use ids::{ProfileId, PublishedId, RevisionId, RunId, ServerId, ServerTokenId, TokenKeyId, new_uuid};
+pub use names::{NameError, ProfileName, ServerName};
+pub use server_token::{Secret, ServerToken};
+pub use sync::{Counts, RunOutcome, SyncKind, SyncPhase, SyncRun, Trigger};
+pub use token_state::TokenState;
+pub use wire_words::{Cursor, OpType, ProfileStatus, ProfileUuid, SerialError, SerialNumber};

@@ -1,0 +1,248 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
+
+use adelie_dep::Error;
+use adelie_dep::endpoints::{assign_profile, device_details, fetch_devices};
+use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, Timestamp};
+use adelie_store::{Claim, Settlement};
+use chrono::TimeDelta;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use crate::engine::Job;
+use crate::publish::{self, Standing};
+use crate::settle;
+use crate::{Progress, WorkError, read_back};
+
+/// Serial numbers per request (protocol section 3.7).
+pub(crate) const BATCH: u32 = fetch_devices::MAX_LIMIT;
+/// While pages still come, a batch that is not full waits this long for more, so that Apple is asked less often.
+const GATHER: TimeDelta = TimeDelta::seconds(2);
+
+/// What assignments came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AssignReport {
+    /// Devices that got their profile.
+    pub assigned: u64,
+    /// Devices that did not, by what became of them.
+    pub not_assigned: HashMap<AssignState, u64>,
+    /// Profiles that Apple does not take, with its reason and the remedy (field lesson L27).
+    pub refused_profiles: Vec<String>,
+    /// Why it ended before everything due was sent.
+    pub stopped_by: Option<String>,
+}
+
+/// Makes Apple's profiles those that are wanted, for one MDM server.
+pub(crate) struct Assigner<'a> {
+    job: &'a Job<'a>,
+    report: AssignReport,
+    /// When a batch of a revision was last sent: what comes in drops is gathered for a moment.
+    last_sent: HashMap<RevisionId, Timestamp>,
+    /// Revisions that Apple did not know although it had defined them: defined anew once per work, not in a loop.
+    redefined: HashSet<RevisionId>,
+}
+
+/// What a request to assign came to.
+enum Outcome {
+    Settled(Vec<Settlement>),
+    /// Nothing of it reached Apple.
+    NotSent(Error),
+    /// It may have taken effect (field lesson L29).
+    Ambiguous(Error),
+    /// Apple does not know the profile.
+    NoProfile,
+    /// Apple refuses the request itself; sending it again soon would not help.
+    Refused(Error),
+}
+
+impl<'a> Assigner<'a> {
+    pub(crate) fn new(job: &'a Job<'a>) -> Self {
+        Self { job, report: AssignReport::default(), last_sent: HashMap::new(), redefined: HashSet::new() }
+    }
+
+    /// Works until nothing is due and no page can come any more.
+    pub(crate) async fn assign(mut self) -> Result<AssignReport, WorkError> {
+        loop {
+            // Read before the round: what is stored after it rings the bell again.
+            let last_round = !self.job.syncing.load(Ordering::SeqCst);
+            let worked = self.round().await?;
+            if self.report.stopped_by.is_some() || self.job.stopping() {
+                return Ok(self.report);
+            }
+            if worked {
+                continue;
+            }
+            if last_round {
+                return Ok(self.report);
+            }
+            tokio::select! {
+                () = self.job.page_stored.notified() => {}
+                // What was gathered is sent although no page has come.
+                () = self.job.engine.clock.sleep(GATHER.to_std().unwrap_or_default()) => {}
+            }
+        }
+    }
+
+    /// Does what is due now. `true` when something was.
+    async fn round(&mut self) -> Result<bool, WorkError> {
+        let (job, store) = (self.job, self.job.store());
+        if store.decisions_pending(job.server.id).await? {
+            while !store.decide_anew(&job.lease, job.now(), BATCH).await? {
+                if job.stopping() {
+                    return Ok(false);
+                }
+            }
+        }
+        let mut worked = false;
+        loop {
+            let doubtful = store.to_read_back(&job.lease, job.now(), BATCH).await?;
+            if doubtful.is_empty() || job.stopping() {
+                break;
+            }
+            worked = true;
+            if let Err(error) = read_back::read_back(job, &doubtful).await? {
+                self.stop("tell what it shows for devices", error).await;
+                return Ok(true);
+            }
+        }
+        for group in store.due_groups(job.server.id, job.now()).await? {
+            let gathering = group.devices < u64::from(BATCH)
+                && job.syncing.load(Ordering::SeqCst)
+                && self.last_sent.get(&group.revision).is_some_and(|at| *at + GATHER > job.now());
+            if gathering {
+                continue;
+            }
+            match publish::standing(job, group.revision).await? {
+                Standing::Defined(uuid) => worked |= self.send_all(group.revision, uuid).await?,
+                Standing::Refused(why) => {
+                    if !self.report.refused_profiles.contains(&why) {
+                        self.report.refused_profiles.push(why);
+                    }
+                }
+                Standing::NoAnswer(error) => self.stop("define a profile", error).await,
+            }
+            if self.report.stopped_by.is_some() {
+                break;
+            }
+        }
+        Ok(worked)
+    }
+
+    /// Sends every device that is due for a revision, several requests at once.
+    async fn send_all(&mut self, revision: RevisionId, uuid: ProfileUuid) -> Result<bool, WorkError> {
+        let job = self.job;
+        let mut under_way = FuturesUnordered::new();
+        let mut more = true;
+        let mut worked = false;
+        loop {
+            while more && under_way.len() < job.settings.assigns_in_flight.max(1) && !job.stopping() {
+                let verify_at = job.now() + job.settings.verify_after;
+                let claims = job.store().claim_due(&job.lease, revision, BATCH, job.now(), verify_at).await?;
+                // A batch that is not full is the last for now: what comes later is gathered.
+                more = claims.len() == BATCH as usize;
+                if claims.is_empty() {
+                    break;
+                }
+                worked = true;
+                self.last_sent.insert(revision, job.now());
+                let uuid = uuid.clone();
+                under_way.push(async move {
+                    let outcome = send(job, &claims, &uuid).await;
+                    (claims, outcome)
+                });
+            }
+            let Some((claims, outcome)) = under_way.next().await else { return Ok(worked) };
+            self.conclude(revision, &claims, outcome).await?;
+            more &= self.report.stopped_by.is_none();
+        }
+    }
+
+    /// Stores what a request came to: every serial that was sent ends in a state or with a time (field lesson L23).
+    async fn conclude(
+        &mut self,
+        revision: RevisionId,
+        claims: &[Claim],
+        outcome: Outcome,
+    ) -> Result<(), WorkError> {
+        let (job, store) = (self.job, self.job.store());
+        let serials = || claims.iter().map(|claim| claim.serial.clone()).collect::<Vec<_>>();
+        match outcome {
+            Outcome::Settled(settlements) => {
+                store.settle(&job.lease, &settlements, job.now()).await?;
+                self.count(&settlements);
+            }
+            Outcome::NotSent(error) => {
+                let at = error.wait_until().unwrap_or_else(|| job.now() + TimeDelta::minutes(1));
+                store.unclaim(&job.lease, &serials(), &crate::chain(&error), at).await?;
+                self.stop("take an assignment", error).await;
+            }
+            Outcome::Ambiguous(error) => {
+                tracing::warn!(server = %job.server.name, %error, devices = claims.len(), "no clear answer to an assignment; reading back");
+                if let Err(error) = read_back::read_back(job, &serials()).await? {
+                    // They stay `sent` and are read back when their time has come.
+                    self.stop("tell what it shows for devices", error).await;
+                }
+            }
+            Outcome::NoProfile => {
+                let first = self.redefined.insert(revision);
+                store.forget_published(&job.lease, revision).await?;
+                let at = if first { job.now() } else { job.now() + TimeDelta::hours(1) };
+                store
+                    .unclaim(
+                        &job.lease,
+                        &serials(),
+                        "Apple no longer knew the profile; it is defined anew",
+                        at,
+                    )
+                    .await?;
+                if !first {
+                    self.report.stopped_by = Some(
+                        "Apple does not know a profile that it has just defined; tried again in an hour"
+                            .to_owned(),
+                    );
+                }
+            }
+            Outcome::Refused(error) => {
+                let at = job.now() + TimeDelta::hours(1);
+                store.unclaim(&job.lease, &serials(), &crate::chain(&error), at).await?;
+                self.stop("take an assignment", error).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, settlements: &[Settlement]) {
+        let assigned = settlements.iter().filter(|s| s.state == AssignState::Assigned).count() as u64;
+        self.report.assigned += assigned;
+        for settlement in settlements.iter().filter(|s| s.state != AssignState::Assigned) {
+            *self.report.not_assigned.entry(settlement.state).or_default() += 1;
+        }
+        let rest = settlements.len() as u64 - assigned;
+        if assigned > 0 {
+            self.job.notice(Progress::Assigned { devices: assigned });
+        }
+        if rest > 0 {
+            self.job.notice(Progress::NotAssigned { devices: rest });
+        }
+    }
+
+    /// Ends the assignments for now, because of something that is not about single devices.
+    async fn stop(&mut self, doing: &'static str, error: Error) {
+        let error = self.job.apple(doing, error).await;
+        self.report.stopped_by = Some(crate::chain(&error));
+    }
+}
+
+async fn send(job: &Job<'_>, claims: &[Claim], uuid: &ProfileUuid) -> Outcome {
+    let devices: Vec<SerialNumber> = claims.iter().map(|claim| claim.serial.clone()).collect();
+    let request = assign_profile::Request { profile_uuid: uuid.clone(), devices };
+    match job.client.send(&request).await {
+        Ok(response) => Outcome::Settled(settle::settlements(&response, claims, uuid, job.now())),
+        Err(Error::ProfileNotFound { .. }) => Outcome::NoProfile,
+        Err(error) if error.may_have_taken_effect() => Outcome::Ambiguous(error),
+        Err(error) if error.token_state().is_some() || error.is_retryable() => Outcome::NotSent(error),
+        Err(error) => Outcome::Refused(error),
+    }
+}
+
+const _: () = assert!(BATCH as usize == device_details::MAX_SERIALS);

@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use adelie_store::SyncSettings;
+use chrono::TimeDelta;
+
+/// How the engine works. The defaults are those of the design, section 4.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Between delta syncs of one MDM server.
+    pub delta_interval: TimeDelta,
+    /// Between full syncs of one MDM server.
+    pub full_interval: TimeDelta,
+    /// Between syncs that an operator asks for.
+    pub manual_interval: TimeDelta,
+    /// Between full syncs that an operator asks for.
+    pub manual_full_interval: TimeDelta,
+    /// A run ends when nothing has moved for so long.
+    pub progress_deadline: Duration,
+    /// Percent of a server's devices that a full sync may remove without an operator's word (field lesson L9).
+    pub removal_percent: u64,
+    /// So many removals never need an operator's word, unless they are all that there is.
+    pub removal_floor: u64,
+    /// How long a lease lasts when its holder dies.
+    pub lease_ttl: Duration,
+    /// Assign requests of one MDM server under way at once.
+    pub assigns_in_flight: usize,
+    /// MDM servers worked on at once by one process.
+    pub servers_at_once: usize,
+    /// After so long without an answer a sent assignment is read back.
+    pub verify_after: TimeDelta,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            delta_interval: TimeDelta::minutes(15),
+            full_interval: TimeDelta::days(7),
+            manual_interval: TimeDelta::minutes(15),
+            manual_full_interval: TimeDelta::days(7),
+            progress_deadline: Duration::from_secs(15 * 60),
+            removal_percent: 10,
+            removal_floor: 5,
+            lease_ttl: Duration::from_secs(20),
+            assigns_in_flight: 3,
+            servers_at_once: 8,
+            verify_after: TimeDelta::minutes(5),
+        }
+    }
+}
+
+impl Settings {
+    /// These settings with those of one MDM server laid over them.
+    #[must_use]
+    pub fn of_server(&self, own: &SyncSettings) -> Self {
+        let seconds = |set: Option<u32>, default| set.map_or(default, |s| TimeDelta::seconds(i64::from(s)));
+        Self {
+            delta_interval: seconds(own.delta_interval_s, self.delta_interval),
+            full_interval: seconds(own.full_interval_s, self.full_interval),
+            ..self.clone()
+        }
+    }
+}

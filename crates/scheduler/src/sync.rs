@@ -1,0 +1,361 @@
+use adelie_dep::endpoints::{account, fetch_devices, sync_devices};
+use adelie_dep::{CursorProblem, DevicePage, Error};
+use adelie_model::{Cursor, RunId, RunOutcome, SyncKind, SyncPhase, SyncRun, TokenState, Trigger};
+use adelie_store::page::Record;
+use adelie_store::{Account, PageCommit, RunEnd};
+use tokio::sync::mpsc;
+
+use crate::engine::Job;
+use crate::record::record;
+use crate::{Progress, WorkError, policy, retry};
+
+/// How many absent devices become removed in one transaction.
+const REMOVAL_BATCH: u32 = 1000;
+
+/// Makes the copy of one MDM server's device list exact.
+pub(crate) struct Syncer<'a> {
+    job: &'a Job<'a>,
+    accept_removals: bool,
+}
+
+/// How a sync ended.
+pub(crate) struct Ended {
+    pub(crate) error: Option<WorkError>,
+    pub(crate) attention: Option<String>,
+}
+
+/// Why the pages of a phase ended.
+enum PhaseEnd {
+    /// Apple has no more.
+    Complete,
+    /// Apple does not know the cursor (any more).
+    CursorLost,
+}
+
+/// One answer of Apple's on its way to the store.
+struct Fetched {
+    records: Vec<Record>,
+    cursor: Cursor,
+    more: bool,
+    /// Apple answered with the cursor it was sent and says that there is more (field lesson L2).
+    same_cursor: bool,
+}
+
+impl<'a> Syncer<'a> {
+    pub(crate) fn new(job: &'a Job<'a>, accept_removals: bool) -> Self {
+        Self { job, accept_removals }
+    }
+
+    /// Runs one sync and ends it in the store, well or not. A lost cursor leads to one full sync, never to
+    /// two (field lesson L3).
+    ///
+    /// # Errors
+    /// Only what keeps the end itself from being stored; everything else is in [`Ended`].
+    pub(crate) async fn sync(
+        &self,
+        kind: SyncKind,
+        trigger: Trigger,
+        restart: bool,
+    ) -> Result<Ended, WorkError> {
+        let (mut kind, mut trigger, mut restart) = (kind, trigger, restart);
+        loop {
+            let run =
+                self.job.store().begin_run(&self.job.lease, kind, trigger, restart, self.job.now()).await?;
+            self.job.notice(Progress::Began { kind });
+            let result = self.pages_and_removals(&run).await;
+            match result {
+                Ok(Some(attention)) => return self.end(&run, Ok(attention)).await,
+                Ok(None) if trigger != Trigger::Recovery => {
+                    let error = "Apple no longer knows the cursor; the whole list is fetched anew";
+                    self.end_for_recovery(&run, error).await?;
+                    (kind, trigger, restart) = (SyncKind::Full, Trigger::Recovery, true);
+                }
+                Ok(None) => {
+                    let lost = WorkError::Stuck(self.job.server.name.clone());
+                    return self.end(&run, Err(lost)).await;
+                }
+                Err(WorkError::Store(error)) => return Err(error.into()),
+                Err(error) => return self.end(&run, Err(error)).await,
+            }
+        }
+    }
+
+    /// `Ok(None)` when the cursor is lost; else what waits for an operator, if anything.
+    async fn pages_and_removals(&self, run: &SyncRun) -> Result<Option<Option<String>>, WorkError> {
+        let limit = self.page_limit(run).await?;
+        let position = self.job.store().position(self.job.server.id).await?;
+        let full = position.full.filter(|_| run.kind == SyncKind::Full);
+        let seen_run = full.as_ref().map_or(run.id, |full| full.generation);
+        let mut delta_cursor = position.delta_cursor;
+        if let Some(full) = full.as_ref().filter(|full| full.phase == SyncPhase::Fetch) {
+            match self.pages(run, SyncPhase::Fetch, full.fetch_cursor.clone(), seen_run, limit).await? {
+                PhaseEnd::Complete => {}
+                PhaseEnd::CursorLost => return Ok(None),
+            }
+            delta_cursor = self.job.store().position(self.job.server.id).await?.delta_cursor;
+        }
+        let Some(cursor) = delta_cursor else {
+            return Ok(None);
+        };
+        if let PhaseEnd::CursorLost = self.pages(run, SyncPhase::Sync, Some(cursor), seen_run, limit).await? {
+            self.job.store().forget_delta_cursor(&self.job.lease).await?;
+            return Ok(None);
+        }
+        if position.stuck > 0 {
+            self.job.store().set_stuck(&self.job.lease, false).await?;
+        }
+        match full {
+            Some(full) => self.remove_absent(run, full.generation).await.map(Some),
+            None => Ok(Some(self.job.server.attention.clone())),
+        }
+    }
+
+    /// The page size that Apple allows. Asked for before a full sync, which also shows that the token works.
+    async fn page_limit(&self, run: &SyncRun) -> Result<u32, WorkError> {
+        let job = self.job;
+        let known = job.server.account.as_ref().and_then(|account| account.page_limit);
+        if let (Some(limit), SyncKind::Delta) = (known, run.kind) {
+            return Ok(limit.clamp(1, fetch_devices::MAX_LIMIT));
+        }
+        let response = match retry::patiently(job, &account::Request).await {
+            Ok(response) => response,
+            Err(error) => return Err(job.apple("tell about the account", error).await),
+        };
+        let limit = response.limit_for("/server/devices");
+        let account = to_account(&response, limit);
+        job.store().set_account(job.server.id, &account).await?;
+        Ok(limit)
+    }
+
+    /// Stores the pages of one phase, each in a transaction of its own, while the next is being fetched.
+    async fn pages(
+        &self,
+        run: &SyncRun,
+        phase: SyncPhase,
+        cursor: Option<Cursor>,
+        seen_run: RunId,
+        limit: u32,
+    ) -> Result<PhaseEnd, WorkError> {
+        // A page waits here while the one before it is written; the one after it is on its way.
+        let (sender, mut pages) = mpsc::channel(1);
+        let fetching = self.fetch(phase, cursor, limit, sender);
+        let writing = async {
+            while let Some(page) = pages.recv().await {
+                self.commit(run, phase, seen_run, page).await?;
+            }
+            Ok::<(), WorkError>(())
+        };
+        let (fetched, ()) = tokio::try_join!(async { Ok(fetching.await) }, writing)?;
+        fetched
+    }
+
+    async fn fetch(
+        &self,
+        phase: SyncPhase,
+        mut cursor: Option<Cursor>,
+        limit: u32,
+        pages: mpsc::Sender<Fetched>,
+    ) -> Result<PhaseEnd, WorkError> {
+        let job = self.job;
+        loop {
+            if job.stopping() {
+                return Err(WorkError::Interrupted(job.server.name.clone()));
+            }
+            let page = match self.page(phase, cursor.clone(), limit).await? {
+                Ok(page) => page,
+                Err(Error::Cursor { problem, .. }) => {
+                    return self.cursor_problem(phase, problem, cursor, &pages).await;
+                }
+                Err(error) => return Err(job.apple("answer with a page of devices", error).await),
+            };
+            let same_cursor = page.more_to_follow && cursor.as_ref() == Some(&page.cursor);
+            let (next, more) = (page.cursor.clone(), page.more_to_follow);
+            let fetched = Fetched {
+                cursor: next.clone(),
+                more,
+                same_cursor,
+                records: page.into_devices().into_iter().map(record).collect(),
+            };
+            if pages.send(fetched).await.is_err() {
+                // The writer ended with an error, which is the one to report.
+                return Ok(PhaseEnd::Complete);
+            }
+            if same_cursor {
+                return Err(WorkError::Stuck(job.server.name.clone()));
+            }
+            if !more {
+                return Ok(PhaseEnd::Complete);
+            }
+            cursor = Some(next);
+        }
+    }
+
+    /// One page from Apple, or Apple's error; ours when nothing moves for as long as the deadline allows.
+    async fn page(
+        &self,
+        phase: SyncPhase,
+        cursor: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Result<DevicePage, Error>, WorkError> {
+        let job = self.job;
+        let asking = async {
+            match (phase, cursor) {
+                (SyncPhase::Sync, Some(cursor)) => {
+                    retry::patiently(job, &sync_devices::Request { cursor, limit: Some(limit) }).await
+                }
+                (_, cursor) => {
+                    retry::patiently(job, &fetch_devices::Request { cursor, limit: Some(limit) }).await
+                }
+            }
+        };
+        let deadline = job.settings.progress_deadline;
+        tokio::select! {
+            answer = asking => Ok(answer),
+            () = job.engine.clock.sleep(deadline) => {
+                Err(WorkError::Stalled(job.server.name.clone(), deadline.as_secs() / 60))
+            }
+        }
+    }
+
+    async fn cursor_problem(
+        &self,
+        phase: SyncPhase,
+        problem: CursorProblem,
+        cursor: Option<Cursor>,
+        pages: &mpsc::Sender<Fetched>,
+    ) -> Result<PhaseEnd, WorkError> {
+        match (phase, problem, cursor) {
+            // The listing was finished before: its cursor goes on as the sync's (field lesson L3).
+            (SyncPhase::Fetch, CursorProblem::Exhausted, Some(cursor)) => {
+                let end = Fetched { records: Vec::new(), cursor, more: false, same_cursor: false };
+                // A closed channel means that the writer has failed; its error is reported.
+                let _ = pages.send(end).await;
+                Ok(PhaseEnd::Complete)
+            }
+            _ => Ok(PhaseEnd::CursorLost),
+        }
+    }
+
+    async fn commit(
+        &self,
+        run: &SyncRun,
+        phase: SyncPhase,
+        seen_run: RunId,
+        page: Fetched,
+    ) -> Result<(), WorkError> {
+        let job = self.job;
+        let records = page.records.len() as u64;
+        if page.same_cursor {
+            let times = job.store().set_stuck(&job.lease, true).await?;
+            tracing::warn!(server = %job.server.name, times, "Apple answered with the cursor that it was sent");
+        }
+        let commit = PageCommit {
+            run: run.id,
+            seen_run,
+            phase,
+            records: page.records,
+            cursor: page.cursor,
+            more: page.more,
+            now: job.now(),
+        };
+        job.store().commit_page(&job.lease, &commit).await?;
+        job.page_stored.notify_one();
+        job.notice(Progress::Page { records });
+        Ok(())
+    }
+
+    /// Removes what a complete listing did not show, unless that is too much to believe (field lesson L9).
+    async fn remove_absent(&self, run: &SyncRun, generation: RunId) -> Result<Option<String>, WorkError> {
+        let job = self.job;
+        let count = job.store().absent(job.server.id, generation).await?;
+        if count.absent == 0 {
+            return Ok(None);
+        }
+        let plausible = policy::removal_is_plausible(&job.settings, count.absent, count.present);
+        if !plausible && !self.accept_removals {
+            return Ok(Some(format!(
+                "Apple's complete list did not show {} of {} devices; they are kept until somebody confirms: check \
+                 the portal, then run `adelie sync {} --full --force --accept-removals`",
+                count.absent, count.present, job.server.name
+            )));
+        }
+        let store = job.store();
+        while store.remove_absent(&job.lease, run.id, generation, REMOVAL_BATCH, job.now()).await? > 0 {}
+        Ok(None)
+    }
+
+    async fn end(
+        &self,
+        run: &SyncRun,
+        result: Result<Option<String>, WorkError>,
+    ) -> Result<Ended, WorkError> {
+        let job = self.job;
+        let (settings, now, entropy) = (&job.settings, job.now(), &*job.engine.entropy);
+        let next_sync_at = match &result {
+            Ok(_) => policy::next_after_success(settings, now, entropy),
+            // What was interrupted goes on at once when the service is back.
+            Err(WorkError::Interrupted(_)) => now,
+            Err(error) => {
+                policy::next_after_failure(settings, job.server.failures, error.not_before(), now, entropy)
+            }
+        };
+        let (attention, error) = match result {
+            Ok(attention) => (attention, None),
+            Err(error) => (job.server.attention.clone(), Some(error)),
+        };
+        let end = RunEnd {
+            run: run.id,
+            outcome: if error.is_some() { RunOutcome::Failed } else { RunOutcome::Done },
+            error: error.as_ref().map(|error| crate::chain(error)),
+            full_completed: error.is_none() && run.kind == SyncKind::Full,
+            attention: attention.clone(),
+            next_sync_at,
+            now,
+        };
+        job.store().end_run(&job.lease, &end).await?;
+        if error.is_none() {
+            self.token_is_good().await?;
+        }
+        Ok(Ended { error, attention })
+    }
+
+    /// Ends a run whose cursor was lost. The recovery follows at once.
+    async fn end_for_recovery(&self, run: &SyncRun, why: &str) -> Result<(), WorkError> {
+        let job = self.job;
+        let end = RunEnd {
+            run: run.id,
+            outcome: RunOutcome::Failed,
+            error: Some(why.to_owned()),
+            full_completed: false,
+            attention: job.server.attention.clone(),
+            next_sync_at: job.now(),
+            now: job.now(),
+        };
+        Ok(job.store().end_run(&job.lease, &end).await?)
+    }
+
+    /// A sync that ended well shows that Apple accepts the token; only the calendar can say more.
+    async fn token_is_good(&self) -> Result<(), WorkError> {
+        let job = self.job;
+        let now = job.now();
+        let state = job
+            .server
+            .token
+            .expires_at
+            .map_or(TokenState::Valid, |expires_at| TokenState::by_expiry(expires_at, now));
+        Ok(job.store().set_token_state(job.server.id, state, None, now).await?)
+    }
+}
+
+/// What we keep of Apple's account detail.
+#[must_use]
+pub fn to_account(response: &account::Response, page_limit: u32) -> Account {
+    Account {
+        server_name: response.server_name.clone(),
+        server_uuid: response.server_uuid.clone(),
+        admin_id: response.admin_id.clone().or_else(|| response.facilitator_id.clone()),
+        org_name: response.org_name.clone(),
+        org_type: response.org_type.clone(),
+        page_limit: Some(page_limit),
+    }
+}

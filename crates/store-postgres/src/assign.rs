@@ -1,0 +1,295 @@
+//! Assignments: deciding anew, claiming, settling.
+
+use std::collections::HashMap;
+
+use adelie_model::{
+    AssignState, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp, to_millis,
+};
+use adelie_store::page::{self, PageContext, Record, Source};
+use adelie_store::{AssignStore, Claim, DueGroup, Lease, Result, Settlement, StoreError};
+use async_trait::async_trait;
+use sqlx::PgPool;
+
+use crate::batch::column;
+use crate::failure::{Attempt, run};
+use crate::rows::millis;
+use crate::{PostgresStore, batch, fence, sync, work};
+
+#[async_trait]
+impl AssignStore for PostgresStore {
+    async fn decisions_pending(&self, server: ServerId) -> Result<bool> {
+        run("tell whether decisions are pending", move || decisions_pending(&self.pool, server)).await
+    }
+
+    async fn decide_anew(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<bool> {
+        run("decide devices anew", move || decide_anew(&self.pool, lease, now, limit)).await
+    }
+
+    async fn due_groups(&self, server: ServerId, now: Timestamp) -> Result<Vec<DueGroup>> {
+        run("find due assignments", move || work::due_groups(&self.pool, server, now)).await
+    }
+
+    async fn claim_due(
+        &self,
+        lease: &Lease,
+        revision: RevisionId,
+        limit: u32,
+        now: Timestamp,
+        verify_at: Timestamp,
+    ) -> Result<Vec<Claim>> {
+        run("claim due assignments", move || claim(&self.pool, lease, revision, limit, now, verify_at)).await
+    }
+
+    async fn settle(&self, lease: &Lease, settlements: &[Settlement], now: Timestamp) -> Result<()> {
+        run("settle assignments", move || settle(&self.pool, lease, settlements, now)).await
+    }
+
+    async fn to_read_back(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec<SerialNumber>> {
+        run("find devices to read back", move || to_read_back(&self.pool, lease, now, limit)).await
+    }
+
+    async fn unclaim(
+        &self,
+        lease: &Lease,
+        serials: &[SerialNumber],
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<()> {
+        run("give claimed assignments back", move || unclaim(&self.pool, lease, serials, reason, at)).await
+    }
+
+    async fn commit_details(
+        &self,
+        lease: &Lease,
+        records: &[Record],
+        gone: &[SerialNumber],
+        now: Timestamp,
+    ) -> Result<()> {
+        run("commit device details", move || commit_details(&self.pool, lease, records, gone, now)).await
+    }
+
+    async fn next_attempt_at(&self, server: ServerId) -> Result<Option<Timestamp>> {
+        run("find the next assignment", move || work::next_attempt_at(&self.pool, server)).await
+    }
+}
+
+async fn decisions_pending(pool: &PgPool, server: ServerId) -> Attempt<bool> {
+    let pending: Option<bool> = sqlx::query_scalar(
+        "-- decisions_pending
+         SELECT decide_after IS NOT NULL FROM mdm_servers WHERE id = $1",
+    )
+    .bind(server.0)
+    .fetch_optional(pool)
+    .await?;
+    Ok(pending.ok_or_else(|| StoreError::no_server(server))?)
+}
+
+async fn decide_anew(pool: &PgPool, lease: &Lease, now: Timestamp, limit: u32) -> Attempt<bool> {
+    let server = lease.server;
+    let mut transaction = pool.begin().await?;
+    let Some(after) = fence::alone(&mut transaction, lease).await?.decide_after else {
+        return Ok(true);
+    };
+    let policy = batch::policy(&mut transaction, server).await?;
+    let serials: Vec<String> = sqlx::query_scalar(
+        "-- pick_undecided
+         SELECT serial FROM devices WHERE server_id = $1 AND serial > $2 AND removed_at IS NULL
+         ORDER BY serial LIMIT $3",
+    )
+    .bind(server.0)
+    .bind(after)
+    .bind(i64::from(limit))
+    .fetch_all(&mut *transaction)
+    .await?;
+    let serials: Vec<_> = serials.into_iter().map(SerialNumber::from_apple).collect();
+    let last = if serials.len() < limit as usize { None } else { serials.last().cloned() };
+    let devices = batch::load(&mut transaction, server, &serials).await?;
+    let mut changed = page::decide_anew(devices, &policy, to_millis(now));
+    batch::upsert(&mut transaction, server, &mut changed).await?;
+    sqlx::query("-- decided_until\nUPDATE mdm_servers SET decide_after = $2 WHERE id = $1")
+        .bind(server.0)
+        .bind(last.as_ref().map(SerialNumber::as_str))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(last.is_none())
+}
+
+async fn claim(
+    pool: &PgPool,
+    lease: &Lease,
+    revision: RevisionId,
+    limit: u32,
+    now: Timestamp,
+    verify_at: Timestamp,
+) -> Attempt<Vec<Claim>> {
+    let mut transaction = pool.begin().await?;
+    fence::shared(&mut transaction, lease).await?;
+    let mut claimed: Vec<(String, i32)> = sqlx::query_as(
+        "-- claim_due
+         WITH picked AS MATERIALIZED (
+             SELECT id FROM devices
+             WHERE server_id = $1 AND wanted_revision_id = $2 AND next_attempt_at <= $3
+                 AND assign_state IN ('due', 'throttled', 'failed')
+             ORDER BY next_attempt_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
+         )
+         UPDATE devices d SET assign_state = 'sent', attempts = attempts + 1, next_attempt_at = $5,
+             sent_epoch = $6
+         FROM picked WHERE d.id = picked.id RETURNING d.serial, d.attempts",
+    )
+    .bind(lease.server.0)
+    .bind(revision.0)
+    .bind(to_millis(now))
+    .bind(i64::from(limit))
+    .bind(to_millis(verify_at))
+    .bind(lease.epoch)
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    claimed.sort_unstable();
+    let claims = claimed.into_iter().map(|(serial, attempts)| Claim {
+        serial: SerialNumber::from_apple(serial),
+        attempts: u32::try_from(attempts).unwrap_or(0),
+    });
+    Ok(claims.collect())
+}
+
+async fn settle(pool: &PgPool, lease: &Lease, settlements: &[Settlement], now: Timestamp) -> Attempt<()> {
+    let mut transaction = pool.begin().await?;
+    fence::shared(&mut transaction, lease).await?;
+    sqlx::query(
+        "-- settle
+         WITH locked AS MATERIALIZED (
+             SELECT d.id, s.state, s.reason, s.next_attempt_at, s.profile_uuid
+             FROM UNNEST($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+                 AS s (serial, state, reason, next_attempt_at, profile_uuid)
+             JOIN devices d ON d.server_id = $1 AND d.serial = s.serial
+             WHERE d.assign_state = 'sent' AND d.sent_epoch = $2
+             ORDER BY d.serial FOR NO KEY UPDATE OF d
+         )
+         UPDATE devices d SET assign_state = l.state, assign_reason = l.reason,
+             next_attempt_at = l.next_attempt_at,
+             attempts = CASE WHEN l.state = 'assigned' THEN 0 ELSE d.attempts END,
+             profile_uuid = COALESCE(l.profile_uuid, d.profile_uuid),
+             profile_status = CASE WHEN l.profile_uuid IS NULL THEN d.profile_status ELSE 'assigned' END,
+             profile_assign_time = CASE WHEN l.profile_uuid IS NULL THEN d.profile_assign_time ELSE $8 END
+         FROM locked l WHERE d.id = l.id",
+    )
+    .bind(lease.server.0)
+    .bind(lease.epoch)
+    .bind(column(settlements, |s| s.serial.as_str()))
+    .bind(column(settlements, |s| s.state.as_str()))
+    .bind(column(settlements, |s| batch::text(&s.reason)))
+    .bind(column(settlements, |s| millis(s.next_attempt_at)))
+    .bind(column(settlements, |s| s.profile_uuid.as_ref().map(ProfileUuid::as_str)))
+    .bind(to_millis(now))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn to_read_back(
+    pool: &PgPool,
+    lease: &Lease,
+    now: Timestamp,
+    limit: u32,
+) -> Attempt<Vec<SerialNumber>> {
+    let serials: Vec<String> = sqlx::query_scalar(
+        "-- to_read_back
+         SELECT serial FROM devices
+         WHERE server_id = $1 AND assign_state IN ('sent', 'drifted', 'not_accessible')
+             AND (next_attempt_at <= $2 OR (assign_state = 'sent' AND sent_epoch <> $3))
+         ORDER BY next_attempt_at LIMIT $4",
+    )
+    .bind(lease.server.0)
+    .bind(to_millis(now))
+    .bind(lease.epoch)
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    Ok(serials.into_iter().map(SerialNumber::from_apple).collect())
+}
+
+async fn unclaim(
+    pool: &PgPool,
+    lease: &Lease,
+    serials: &[SerialNumber],
+    reason: &str,
+    at: Timestamp,
+) -> Attempt<()> {
+    let mut transaction = pool.begin().await?;
+    fence::shared(&mut transaction, lease).await?;
+    // What was not sent is no attempt.
+    sqlx::query(
+        "-- unclaim
+         WITH locked AS MATERIALIZED (
+             SELECT id FROM devices
+             WHERE server_id = $1 AND serial = ANY($2)
+                 AND assign_state IN ('sent', 'drifted', 'not_accessible')
+             ORDER BY serial FOR NO KEY UPDATE
+         )
+         UPDATE devices d SET assign_state = $3, assign_reason = $4, next_attempt_at = $5,
+             attempts = CASE WHEN d.assign_state = 'sent' THEN GREATEST(d.attempts - 1, 0) ELSE d.attempts END
+         FROM locked l WHERE d.id = l.id",
+    )
+    .bind(lease.server.0)
+    .bind(batch::texts(serials))
+    .bind(AssignState::Due.as_str())
+    .bind(batch::text(reason))
+    .bind(to_millis(at))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn commit_details(
+    pool: &PgPool,
+    lease: &Lease,
+    records: &[Record],
+    gone: &[SerialNumber],
+    now: Timestamp,
+) -> Attempt<()> {
+    let server = lease.server;
+    let now = to_millis(now);
+    let mut transaction = pool.begin().await?;
+    let fenced = fence::alone(&mut transaction, lease).await?;
+    let policy = batch::policy(&mut transaction, server).await?;
+    let asked: Vec<_> = page::serials(records).into_iter().chain(gone.iter().cloned()).collect();
+    let mut existing = batch::load_by_serial(&mut transaction, server, &asked).await?;
+    let gone = gone.iter().filter_map(|serial| existing.remove(serial)).collect();
+    let (mut gone, mut events) =
+        sync::remove(gone, "Apple says, when asked, that it is not at this MDM server", now);
+
+    // Details that come late bring no device that is unknown or has left: only lists do.
+    existing.retain(|_, device| device.removed_at.is_none());
+    let known: Vec<_> =
+        records.iter().filter(|record| existing.contains_key(&record.serial)).cloned().collect();
+    let before: HashMap<_, _> = existing
+        .iter()
+        .map(|(serial, device)| (serial.clone(), (device.seen_run, device.last_seen_at)))
+        .collect();
+    let context = PageContext {
+        server,
+        seen_run: RunId(0),
+        now,
+        source: Source::ReadBack,
+        first_import: fenced.first_import,
+    };
+    let mut plan = page::plan(&context, &known, existing, &policy);
+    // A listing has not seen them by this, so that a full sync under way still finds the absent.
+    for device in &mut plan.upserts {
+        if let Some((seen_run, last_seen_at)) = before.get(&device.serial) {
+            device.seen_run = *seen_run;
+            device.last_seen_at = device.last_seen_at.max(*last_seen_at);
+        }
+    }
+    plan.upserts.append(&mut gone);
+    plan.events.append(&mut events);
+    batch::upsert(&mut transaction, server, &mut plan.upserts).await?;
+    batch::seen(&mut transaction, server, &plan.seen, None, now).await?;
+    batch::events(&mut transaction, server, None, &plan.events, now).await?;
+    transaction.commit().await?;
+    Ok(())
+}

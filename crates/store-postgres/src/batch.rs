@@ -1,0 +1,262 @@
+//! Many devices in one statement: what every transaction that decides about devices loads and writes.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use adelie_model::{
+    Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp,
+    to_millis,
+};
+use adelie_rules::Defaults;
+use adelie_store::Policy;
+use adelie_store::page::NewEvent;
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::failure::Attempt;
+use crate::rows::{self, DeviceRow, millis};
+
+/// What decides about the devices of an MDM server, as it stands in this transaction.
+pub(crate) async fn policy(transaction: &mut PgConnection, server: ServerId) -> Attempt<Policy> {
+    let defaults: Vec<(String, i64)> = sqlx::query_as(
+        "-- policy_defaults
+         SELECT d.scope, r.id FROM server_defaults d
+         CROSS JOIN LATERAL (
+             SELECT id FROM profile_revisions WHERE profile_id = d.profile_id ORDER BY number DESC LIMIT 1
+         ) r
+         WHERE d.server_id = $1",
+    )
+    .bind(server.0)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let published: Vec<(i64, String)> = sqlx::query_as(
+        "-- policy_published
+         SELECT revision_id, profile_uuid FROM published_profiles
+         WHERE server_id = $1 AND profile_uuid IS NOT NULL",
+    )
+    .bind(server.0)
+    .fetch_all(transaction)
+    .await?;
+    Ok(Policy {
+        defaults: Defaults::new(defaults.into_iter().map(|(text, id)| (rows::scope(&text), RevisionId(id)))),
+        published: published.into_iter().map(|(id, uuid)| (RevisionId(id), ProfileUuid(uuid))).collect(),
+    })
+}
+
+/// Loads the devices with these serial numbers and locks them, so that nobody settles one between its being
+/// loaded and its being written.
+pub(crate) async fn load(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    serials: &[SerialNumber],
+) -> Attempt<Vec<Device>> {
+    if serials.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Vec<DeviceRow> = sqlx::query_as(
+        "-- load_devices
+         SELECT server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
+             profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
+             mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at,
+             assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id
+         FROM devices WHERE server_id = $1 AND serial = ANY($2) ORDER BY serial FOR NO KEY UPDATE",
+    )
+    .bind(server.0)
+    .bind(texts(serials))
+    .fetch_all(transaction)
+    .await?;
+    Ok(rows::all(found)?)
+}
+
+/// The same, by serial number.
+pub(crate) async fn load_by_serial(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    serials: &[SerialNumber],
+) -> Attempt<HashMap<SerialNumber, Device>> {
+    let found = load(transaction, server, serials).await?;
+    Ok(found.into_iter().map(|device| (device.serial.clone(), device)).collect())
+}
+
+/// Inserts or replaces devices, whole but for the epoch under which they were sent: that belongs to the
+/// claim. All of them are of one MDM server.
+pub(crate) async fn upsert(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    devices: &mut [Device],
+) -> Attempt<()> {
+    if devices.is_empty() {
+        return Ok(());
+    }
+    // In the order in which everybody locks them.
+    devices.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
+    let devices = &*devices;
+    sqlx::query(
+        "-- upsert_devices
+         INSERT INTO devices (server_id, serial, model, description, color, asset_tag, device_family, os,
+             profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
+             device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
+             seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id)
+         SELECT $1, * FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+             $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::text[],
+             $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::timestamptz[],
+             $19::timestamptz[], $20::bigint[], $21::timestamptz[], $22::text[], $23::text[], $24::integer[],
+             $25::timestamptz[], $26::bigint[])
+         ON CONFLICT (server_id, serial) DO UPDATE SET
+             model = excluded.model, description = excluded.description, color = excluded.color,
+             asset_tag = excluded.asset_tag, device_family = excluded.device_family, os = excluded.os,
+             profile_status = excluded.profile_status, profile_uuid = excluded.profile_uuid,
+             profile_assign_time = excluded.profile_assign_time,
+             profile_push_time = excluded.profile_push_time,
+             device_assigned_by = excluded.device_assigned_by,
+             device_assigned_date = excluded.device_assigned_date,
+             mdm_migration_deadline = excluded.mdm_migration_deadline, extra = excluded.extra,
+             op_date = excluded.op_date, first_seen_at = excluded.first_seen_at,
+             last_seen_at = excluded.last_seen_at, seen_run = excluded.seen_run,
+             removed_at = excluded.removed_at, assign_state = excluded.assign_state,
+             assign_reason = excluded.assign_reason, attempts = excluded.attempts,
+             next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id",
+    )
+    .bind(server.0)
+    .bind(column(devices, |d| d.serial.as_str()))
+    .bind(column(devices, |d| fact(d.actual.model.as_deref())))
+    .bind(column(devices, |d| fact(d.actual.description.as_deref())))
+    .bind(column(devices, |d| fact(d.actual.color.as_deref())))
+    .bind(column(devices, |d| fact(d.actual.asset_tag.as_deref())))
+    .bind(column(devices, |d| fact(d.actual.device_family.as_ref().map(DeviceFamily::as_str))))
+    .bind(column(devices, |d| fact(d.actual.os.as_deref())))
+    .bind(column(devices, |d| fact(d.actual.profile_status.as_ref().map(ProfileStatus::as_str))))
+    .bind(column(devices, |d| fact(d.actual.profile_uuid.as_ref().map(ProfileUuid::as_str))))
+    .bind(column(devices, |d| millis(d.actual.profile_assign_time)))
+    .bind(column(devices, |d| millis(d.actual.profile_push_time)))
+    .bind(column(devices, |d| fact(d.actual.device_assigned_by.as_deref())))
+    .bind(column(devices, |d| millis(d.actual.device_assigned_date)))
+    .bind(column(devices, |d| millis(d.actual.mdm_migration_deadline)))
+    .bind(column(devices, |d| Json(object(&d.actual.extra))))
+    .bind(column(devices, |d| millis(d.op_date)))
+    .bind(column(devices, |d| to_millis(d.first_seen_at)))
+    .bind(column(devices, |d| to_millis(d.last_seen_at)))
+    .bind(column(devices, |d| d.seen_run.0))
+    .bind(column(devices, |d| millis(d.removed_at)))
+    .bind(column(devices, |d| d.assignment.state.as_str()))
+    .bind(column(devices, |d| text(&d.assignment.reason)))
+    .bind(column(devices, |d| i32::try_from(d.assignment.attempts).unwrap_or(i32::MAX)))
+    .bind(column(devices, |d| millis(d.assignment.next_attempt_at)))
+    .bind(column(devices, |d| d.assignment.wanted.map(|revision| revision.0)))
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Notes that devices were seen, and nothing else about them; no index has to follow. `run` is `None` when
+/// it was no listing that saw them.
+pub(crate) async fn seen(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    serials: &[SerialNumber],
+    run: Option<RunId>,
+    now: Timestamp,
+) -> Attempt<()> {
+    if serials.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- seen_devices
+         UPDATE devices SET seen_run = COALESCE($3, seen_run), last_seen_at = GREATEST(last_seen_at, $4)
+         WHERE server_id = $1 AND serial = ANY($2)",
+    )
+    .bind(server.0)
+    .bind(texts(serials))
+    .bind(run.map(|run| run.0))
+    .bind(to_millis(now))
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Writes events, in their order.
+pub(crate) async fn events(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    run: Option<RunId>,
+    events: &[NewEvent],
+    now: Timestamp,
+) -> Attempt<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- add_events
+         INSERT INTO events (server_id, run_id, at, serial, kind, data)
+         SELECT $1, $2, $3, serial, kind, data
+         FROM UNNEST($4::text[], $5::text[], $6::jsonb[]) WITH ORDINALITY AS new (serial, kind, data, number)
+         ORDER BY number",
+    )
+    .bind(server.0)
+    .bind(run.map(|run| run.0))
+    .bind(to_millis(now))
+    .bind(column(events, |event| event.serial.as_ref().map(SerialNumber::as_str)))
+    .bind(column(events, |event| event.kind))
+    .bind(column(events, |event| Json(&event.data)))
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// The serial numbers as an array parameter.
+pub(crate) fn texts(serials: &[SerialNumber]) -> Vec<&str> {
+    column(serials, SerialNumber::as_str)
+}
+
+/// One column of rows as an array parameter.
+pub(crate) fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+fn fact(value: Option<&str>) -> Option<Cow<'_, str>> {
+    value.map(text)
+}
+
+/// PostgreSQL keeps no NUL in a text. A device of which Apple sends one must not stop its page.
+pub(crate) fn text(value: &str) -> Cow<'_, str> {
+    if value.contains('\0') { value.replace('\0', "\u{FFFD}").into() } else { value.into() }
+}
+
+fn object(map: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {
+    if map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)) {
+        Cow::Owned(map.iter().map(|(key, value)| (text(key).into_owned(), without_nul(value))).collect())
+    } else {
+        Cow::Borrowed(map)
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(string) => string.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+fn without_nul(value: &Value) -> Value {
+    match value {
+        Value::String(string) => Value::String(text(string).into_owned()),
+        Value::Array(values) => Value::Array(values.iter().map(without_nul).collect()),
+        Value::Object(map) => Value::Object(object(map).into_owned()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn nul_is_replaced_wherever_it_stands() {
+        let sent = json!({ "a\0": ["b\0", { "c": "\0" }], "n": 1 });
+        let stored = super::object(sent.as_object().expect("an object")).into_owned();
+        assert_eq!(json!(stored), json!({ "a\u{FFFD}": ["b\u{FFFD}", { "c": "\u{FFFD}" }], "n": 1 }));
+    }
+}

@@ -1,0 +1,48 @@
+//! The lease check in front of every fenced write.
+//!
+//! A new holder locks the MDM server's row `FOR UPDATE`. That waits for every transaction that has passed
+//! its fence, and makes those behind it see the new epoch; so nothing is written under an old one.
+
+use adelie_store::{Lease, StoreError};
+use sqlx::PgConnection;
+
+use crate::failure::Attempt;
+
+/// Passes transactions that touch devices already sent or to be sent. They may run at once, also beside one
+/// of [`alone`].
+pub(crate) async fn shared(transaction: &mut PgConnection, lease: &Lease) -> Attempt<()> {
+    let passed: Option<i64> = sqlx::query_scalar(
+        "-- fence_shared
+         SELECT id FROM mdm_servers WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3 FOR KEY SHARE",
+    )
+    .bind(lease.server.0)
+    .bind(lease.epoch)
+    .bind(&lease.owner)
+    .fetch_optional(transaction)
+    .await?;
+    passed.map(|_| ()).ok_or_else(|| StoreError::LeaseLost(lease.server).into())
+}
+
+/// What [`alone`] reads on its way.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Fenced {
+    pub(crate) first_import: bool,
+    pub(crate) full_generation: Option<i64>,
+    pub(crate) decide_after: Option<String>,
+}
+
+/// Passes transactions that decide about devices or move the sync on: one at a time per MDM server, so that
+/// they see each other's devices, and in turn with changes of the defaults that they decide by.
+pub(crate) async fn alone(transaction: &mut PgConnection, lease: &Lease) -> Attempt<Fenced> {
+    let passed: Option<Fenced> = sqlx::query_as(
+        "-- fence_alone
+         SELECT last_full_at IS NULL AS first_import, full_generation, decide_after
+         FROM mdm_servers WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3 FOR NO KEY UPDATE",
+    )
+    .bind(lease.server.0)
+    .bind(lease.epoch)
+    .bind(&lease.owner)
+    .fetch_optional(transaction)
+    .await?;
+    passed.ok_or_else(|| StoreError::LeaseLost(lease.server).into())
+}

@@ -1,0 +1,51 @@
+//! Adelie's shared store: PostgreSQL 14 or later. Several copies of the service may work on one database.
+//!
+//! - Each method of the [`adelie_store`] traits is one transaction, in the file of its trait. A transaction
+//!   is a function that may run again: deadlocks and serialization failures are tried anew, a few times.
+//! - Locks are taken in one order, so that they do not deadlock: the MDM server's row (see `fence`), then
+//!   devices by serial number. Claims skip devices that somebody else holds.
+//! - `cluster` (feature `cluster`) starts a private PostgreSQL from the installed binaries, for tests and
+//!   benchmarks.
+
+mod assign;
+mod batch;
+#[cfg(feature = "cluster")]
+pub mod cluster;
+mod devices;
+mod failure;
+mod fence;
+mod leases;
+mod open;
+mod place;
+mod profiles;
+mod rows;
+mod servers;
+mod sync;
+mod tokens;
+mod work;
+
+use adelie_store::Result;
+use sqlx::PgPool;
+
+/// A store on a PostgreSQL database. Cheap to clone: clones share their connections.
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    /// Opens the database at `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or with
+    /// `?host=/FOLDER` for a unix socket) and brings its schema up to date. Two copies may do so at once.
+    ///
+    /// # Errors
+    /// `Open` when it cannot be reached, or not with these credentials; `SchemaTooNew` and `SchemaForeign`
+    /// when its schema is not ours to work on. None of them shows the password.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Ok(Self { pool: open::open(url).await? })
+    }
+
+    /// Closes all connections, after the transactions that are running on them.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,182 @@
+//! MDM servers and their settings.
+
+use adelie_model::{ProfileName, RevisionId, ServerId, ServerName, Timestamp, to_millis};
+use adelie_rules::Scope;
+use adelie_store::{Account, MdmServer, NewServer, Result, ServerDefault, ServerStore, StoreError};
+use async_trait::async_trait;
+use sqlx::PgPool;
+use sqlx::postgres::PgQueryResult;
+use sqlx::types::Json;
+
+use crate::PostgresStore;
+use crate::batch::text;
+use crate::failure::{Attempt, exists, run};
+use crate::rows::{self, ServerRow};
+
+#[async_trait]
+impl ServerStore for PostgresStore {
+    async fn add_server(&self, server: &NewServer, now: Timestamp) -> Result<ServerId> {
+        run("add an MDM server", move || add(&self.pool, server, now)).await
+    }
+
+    async fn servers(&self) -> Result<Vec<MdmServer>> {
+        run("list MDM servers", move || list(&self.pool, None, None)).await
+    }
+
+    async fn server(&self, name: &ServerName) -> Result<Option<MdmServer>> {
+        let mut found =
+            run("look an MDM server up", move || list(&self.pool, None, Some(name.as_str()))).await?;
+        Ok(found.pop())
+    }
+
+    async fn server_by_id(&self, id: ServerId) -> Result<Option<MdmServer>> {
+        let mut found = run("look an MDM server up", move || list(&self.pool, Some(id), None)).await?;
+        Ok(found.pop())
+    }
+
+    async fn set_paused(&self, id: ServerId, paused: bool) -> Result<()> {
+        run("pause or resume an MDM server", move || set_paused(&self.pool, id, paused)).await
+    }
+
+    async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>> {
+        run("list default profiles", move || defaults(&self.pool, id)).await
+    }
+
+    async fn set_defaults(&self, id: ServerId, defaults: &[(Scope, Option<ProfileName>)]) -> Result<()> {
+        run("set default profiles", move || set_defaults(&self.pool, id, defaults)).await
+    }
+
+    async fn set_account(&self, id: ServerId, account: &Account) -> Result<()> {
+        run("keep what Apple says of the account", move || set_account(&self.pool, id, account)).await
+    }
+}
+
+async fn add(pool: &PgPool, server: &NewServer, now: Timestamp) -> Attempt<ServerId> {
+    let id = sqlx::query_scalar(
+        "-- add_server
+         INSERT INTO mdm_servers (name, base_url, paused, created_at) VALUES ($1, $2, $3, $4) RETURNING id",
+    )
+    .bind(server.name.as_str())
+    .bind(&server.base_url)
+    .bind(server.paused)
+    .bind(to_millis(now))
+    .fetch_one(pool)
+    .await
+    .map_err(|error| exists(error, "MDM server", &server.name))?;
+    Ok(ServerId(id))
+}
+
+async fn list(pool: &PgPool, id: Option<ServerId>, name: Option<&str>) -> Attempt<Vec<MdmServer>> {
+    let found: Vec<ServerRow> = sqlx::query_as(
+        "-- servers
+         SELECT s.id, s.name, s.base_url, s.paused, s.created_at, s.sync_settings, s.token_state,
+             s.token_detail, s.token_since, t.expires_at AS token_expires_at, s.account, s.last_full_at,
+             s.last_sync_at, s.next_sync_at, s.failures, s.last_error, s.attention
+         FROM mdm_servers s LEFT JOIN server_tokens t ON t.server_id = s.id AND t.is_current
+         WHERE ($1::bigint IS NULL OR s.id = $1) AND ($2::text IS NULL OR s.name = $2)
+         ORDER BY s.name",
+    )
+    .bind(id.map(|id| id.0))
+    .bind(name)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows::all(found)?)
+}
+
+async fn set_paused(pool: &PgPool, id: ServerId, paused: bool) -> Attempt<()> {
+    let updated = sqlx::query("-- set_paused\nUPDATE mdm_servers SET paused = $2 WHERE id = $1")
+        .bind(id.0)
+        .bind(paused)
+        .execute(pool)
+        .await?;
+    found(&updated, id)
+}
+
+async fn set_account(pool: &PgPool, id: ServerId, account: &Account) -> Attempt<()> {
+    let clean = |fact: &Option<String>| fact.as_deref().map(|fact| text(fact).into_owned());
+    let account = Account {
+        server_name: clean(&account.server_name),
+        server_uuid: clean(&account.server_uuid),
+        admin_id: clean(&account.admin_id),
+        org_name: clean(&account.org_name),
+        org_type: clean(&account.org_type),
+        page_limit: account.page_limit,
+    };
+    let updated = sqlx::query("-- set_account\nUPDATE mdm_servers SET account = $2 WHERE id = $1")
+        .bind(id.0)
+        .bind(Json(account))
+        .execute(pool)
+        .await?;
+    found(&updated, id)
+}
+
+async fn defaults(pool: &PgPool, id: ServerId) -> Attempt<Vec<ServerDefault>> {
+    let found: Vec<(String, String, i64)> = sqlx::query_as(
+        "-- server_defaults
+         SELECT d.scope, p.name, r.id FROM server_defaults d
+         JOIN profiles p ON p.id = d.profile_id
+         CROSS JOIN LATERAL (
+             SELECT id FROM profile_revisions WHERE profile_id = p.id ORDER BY number DESC LIMIT 1
+         ) r
+         WHERE d.server_id = $1 ORDER BY d.scope",
+    )
+    .bind(id.0)
+    .fetch_all(pool)
+    .await?;
+    let mut defaults = Vec::with_capacity(found.len());
+    for (scope, profile, revision) in found {
+        let profile = rows::profile_name(profile)?;
+        defaults.push(ServerDefault { scope: rows::scope(&scope), profile, revision: RevisionId(revision) });
+    }
+    // A family without a word stands after those with one and before `any`, which is the last.
+    let others = Scope::ALL.len() - 1;
+    defaults.sort_by_key(|default| match &default.scope {
+        Scope::Any => others + 1,
+        scope => Scope::ALL.iter().position(|known| known == scope).unwrap_or(others),
+    });
+    Ok(defaults)
+}
+
+async fn set_defaults(pool: &PgPool, id: ServerId, defaults: &[(Scope, Option<ProfileName>)]) -> Attempt<()> {
+    let mut transaction = pool.begin().await?;
+    // First of all the server's row, so that no page is decided by the old defaults after this.
+    let updated = sqlx::query("-- decide_all_anew\nUPDATE mdm_servers SET decide_after = '' WHERE id = $1")
+        .bind(id.0)
+        .execute(&mut *transaction)
+        .await?;
+    found(&updated, id)?;
+    for (scope, profile) in defaults {
+        let Some(profile) = profile else {
+            sqlx::query("-- unset_default\nDELETE FROM server_defaults WHERE server_id = $1 AND scope = $2")
+                .bind(id.0)
+                .bind(scope.as_str())
+                .execute(&mut *transaction)
+                .await?;
+            continue;
+        };
+        let set = sqlx::query(
+            "-- set_default
+             INSERT INTO server_defaults (server_id, scope, profile_id)
+             SELECT $1, $2, id FROM profiles WHERE name = $3
+             ON CONFLICT (server_id, scope) DO UPDATE SET profile_id = excluded.profile_id",
+        )
+        .bind(id.0)
+        .bind(scope.as_str())
+        .bind(profile.as_str())
+        .execute(&mut *transaction)
+        .await?;
+        if set.rows_affected() == 0 {
+            return Err(StoreError::Missing { what: "profile", name: profile.to_string() }.into());
+        }
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Whether an update has found its MDM server.
+pub(crate) fn found(updated: &PgQueryResult, id: ServerId) -> Attempt<()> {
+    if updated.rows_affected() == 0 {
+        return Err(StoreError::no_server(id).into());
+    }
+    Ok(())
+}

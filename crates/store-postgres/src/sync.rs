@@ -1,0 +1,363 @@
+//! Syncs: runs, pages, positions.
+
+use std::time::Instant;
+
+use adelie_model::{
+    Counts, Device, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger, to_millis,
+};
+use adelie_store::page::{self, NewEvent, PageContext, Source};
+use adelie_store::{AbsentCount, Lease, PageCommit, Result, RunEnd, StoreError, SyncPosition, SyncStore};
+use async_trait::async_trait;
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+
+use crate::failure::{Attempt, run};
+use crate::rows::{self, PositionRow, RunRow};
+use crate::{PostgresStore, batch, fence};
+
+#[async_trait]
+impl SyncStore for PostgresStore {
+    async fn servers_with_work(&self, now: Timestamp, limit: u32) -> Result<Vec<ServerId>> {
+        run("find MDM servers with work", move || crate::work::servers(&self.pool, now, limit)).await
+    }
+
+    async fn position(&self, server: ServerId) -> Result<SyncPosition> {
+        run("read where a sync stands", move || position(&self.pool, server)).await
+    }
+
+    async fn begin_run(
+        &self,
+        lease: &Lease,
+        kind: SyncKind,
+        trigger: Trigger,
+        restart: bool,
+        now: Timestamp,
+    ) -> Result<SyncRun> {
+        run("begin a sync", move || begin(&self.pool, lease, kind, trigger, restart, now)).await
+    }
+
+    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts> {
+        run("commit a page", move || commit(&self.pool, lease, page)).await
+    }
+
+    async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()> {
+        run("forget a cursor", move || forget_cursor(&self.pool, lease)).await
+    }
+
+    async fn set_stuck(&self, lease: &Lease, stuck: bool) -> Result<u32> {
+        run("count syncs that are stuck", move || set_stuck(&self.pool, lease, stuck)).await
+    }
+
+    async fn absent(&self, server: ServerId, generation: RunId) -> Result<AbsentCount> {
+        run("count absent devices", move || absent(&self.pool, server, generation)).await
+    }
+
+    async fn remove_absent(
+        &self,
+        lease: &Lease,
+        run_id: RunId,
+        generation: RunId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<u64> {
+        run("remove absent devices", move || remove_absent(&self.pool, lease, run_id, generation, limit, now))
+            .await
+    }
+
+    async fn end_run(&self, lease: &Lease, end: &RunEnd) -> Result<()> {
+        run("end a sync", move || end_run(&self.pool, lease, end)).await
+    }
+
+    async fn runs(&self, server: ServerId, limit: u32) -> Result<Vec<SyncRun>> {
+        run("list syncs", move || runs(&self.pool, server, limit)).await
+    }
+}
+
+async fn position(pool: &PgPool, server: ServerId) -> Attempt<SyncPosition> {
+    let found: Option<PositionRow> = sqlx::query_as(
+        "-- position
+         SELECT delta_cursor, full_generation, full_phase, fetch_cursor, stuck FROM mdm_servers WHERE id = $1",
+    )
+    .bind(server.0)
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.ok_or_else(|| StoreError::no_server(server))?.try_into()?)
+}
+
+async fn begin(
+    pool: &PgPool,
+    lease: &Lease,
+    kind: SyncKind,
+    trigger: Trigger,
+    restart: bool,
+    now: Timestamp,
+) -> Attempt<SyncRun> {
+    let mut transaction = pool.begin().await?;
+    let fenced = fence::alone(&mut transaction, lease).await?;
+    sqlx::query(
+        "-- end_killed_runs
+         UPDATE sync_runs SET outcome = 'failed', finished_at = $2,
+             error = 'interrupted: its process ended before the run did; the next run goes on from its last page'
+         WHERE server_id = $1 AND outcome = 'running'",
+    )
+    .bind(lease.server.0)
+    .bind(to_millis(now))
+    .execute(&mut *transaction)
+    .await?;
+    let begun: RunRow = sqlx::query_as(
+        "-- begin_run
+         INSERT INTO sync_runs (server_id, kind, trigger, started_at, outcome, epoch)
+         VALUES ($1, $2, $3, $4, 'running', $5)
+         RETURNING id, server_id, kind, trigger, started_at, finished_at, outcome, error, pages, records,
+             added, modified, removed",
+    )
+    .bind(lease.server.0)
+    .bind(kind.as_str())
+    .bind(trigger.as_str())
+    .bind(to_millis(now))
+    .bind(lease.epoch)
+    .fetch_one(&mut *transaction)
+    .await?;
+    let begun = SyncRun::try_from(begun)?;
+    if kind == SyncKind::Full && (restart || fenced.full_generation.is_none()) {
+        sqlx::query(
+            "-- begin_full
+             UPDATE mdm_servers SET full_generation = $2, full_phase = 'fetch', fetch_cursor = NULL
+             WHERE id = $1",
+        )
+        .bind(lease.server.0)
+        .bind(begun.id.0)
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await?;
+    Ok(begun)
+}
+
+async fn commit(pool: &PgPool, lease: &Lease, page: &PageCommit) -> Attempt<Counts> {
+    let started = Instant::now();
+    let server = lease.server;
+    let mut transaction = pool.begin().await?;
+    let fenced = fence::alone(&mut transaction, lease).await?;
+    let policy = batch::policy(&mut transaction, server).await?;
+    let existing = batch::load_by_serial(&mut transaction, server, &page::serials(&page.records)).await?;
+    let context = PageContext {
+        server,
+        seen_run: page.seen_run,
+        now: to_millis(page.now),
+        source: Source::from(page.phase),
+        first_import: fenced.first_import,
+    };
+    let mut plan = page::plan(&context, &page.records, existing, &policy);
+    batch::upsert(&mut transaction, server, &mut plan.upserts).await?;
+    batch::seen(&mut transaction, server, &plan.seen, Some(page.seen_run), page.now).await?;
+    batch::events(&mut transaction, server, Some(page.run), &plan.events, page.now).await?;
+    count(&mut transaction, server, page.run, &plan.counts).await?;
+    move_on(&mut transaction, server, page).await?;
+    transaction.commit().await?;
+    tracing::debug!(
+        %server, run = %page.run, records = page.records.len(), written = plan.upserts.len(),
+        millis = started.elapsed().as_millis(), "committed a page"
+    );
+    Ok(plan.counts)
+}
+
+/// Adds to what a run has counted.
+async fn count(transaction: &mut PgConnection, server: ServerId, run: RunId, counts: &Counts) -> Attempt<()> {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let updated = sqlx::query(
+        "-- count_run
+         UPDATE sync_runs SET pages = pages + $3, records = records + $4, added = added + $5,
+             modified = modified + $6, removed = removed + $7
+         WHERE id = $1 AND server_id = $2",
+    )
+    .bind(run.0)
+    .bind(server.0)
+    .bind(number(counts.pages))
+    .bind(number(counts.records))
+    .bind(number(counts.added))
+    .bind(number(counts.modified))
+    .bind(number(counts.removed))
+    .execute(transaction)
+    .await?;
+    if updated.rows_affected() == 0 {
+        return Err(no_run(run).into());
+    }
+    Ok(())
+}
+
+/// Stores the cursor behind a page. Late in its transaction, so that the lease can be renewed until then.
+async fn move_on(transaction: &mut PgConnection, server: ServerId, page: &PageCommit) -> Attempt<()> {
+    let statement = match (page.phase, page.more) {
+        (SyncPhase::Fetch, true) => "-- page_fetched\nUPDATE mdm_servers SET fetch_cursor = $2 WHERE id = $1",
+        (SyncPhase::Fetch, false) => {
+            "-- listing_fetched
+             UPDATE mdm_servers SET delta_cursor = $2, fetch_cursor = NULL, full_phase = 'sync' WHERE id = $1"
+        }
+        (SyncPhase::Sync, _) => "-- page_synced\nUPDATE mdm_servers SET delta_cursor = $2 WHERE id = $1",
+    };
+    sqlx::query(statement).bind(server.0).bind(page.cursor.as_str()).execute(transaction).await?;
+    Ok(())
+}
+
+async fn forget_cursor(pool: &PgPool, lease: &Lease) -> Attempt<()> {
+    let updated = sqlx::query(
+        "-- forget_delta_cursor
+         UPDATE mdm_servers SET delta_cursor = NULL
+         WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3",
+    )
+    .bind(lease.server.0)
+    .bind(lease.epoch)
+    .bind(&lease.owner)
+    .execute(pool)
+    .await?;
+    if updated.rows_affected() == 0 {
+        return Err(StoreError::LeaseLost(lease.server).into());
+    }
+    Ok(())
+}
+
+async fn set_stuck(pool: &PgPool, lease: &Lease, stuck: bool) -> Attempt<u32> {
+    let count: Option<i32> = sqlx::query_scalar(
+        "-- set_stuck
+         UPDATE mdm_servers SET stuck = CASE WHEN $4 THEN stuck + 1 ELSE 0 END
+         WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3 RETURNING stuck",
+    )
+    .bind(lease.server.0)
+    .bind(lease.epoch)
+    .bind(&lease.owner)
+    .bind(stuck)
+    .fetch_optional(pool)
+    .await?;
+    let count = count.ok_or(StoreError::LeaseLost(lease.server))?;
+    Ok(u32::try_from(count).map_err(|_| StoreError::damaged("mdm_servers.stuck", count))?)
+}
+
+async fn absent(pool: &PgPool, server: ServerId, generation: RunId) -> Attempt<AbsentCount> {
+    // A run that began after the generation and has seen a device knows better.
+    let (absent, present): (i64, i64) = sqlx::query_as(
+        "-- absent
+         SELECT count(*) FILTER (WHERE seen_run < $2), count(*) FROM devices
+         WHERE server_id = $1 AND removed_at IS NULL",
+    )
+    .bind(server.0)
+    .bind(generation.0)
+    .fetch_one(pool)
+    .await?;
+    let count = |number| rows::count("count of devices", number);
+    Ok(AbsentCount { absent: count(absent)?, present: count(present)? })
+}
+
+async fn remove_absent(
+    pool: &PgPool,
+    lease: &Lease,
+    run: RunId,
+    generation: RunId,
+    limit: u32,
+    now: Timestamp,
+) -> Attempt<u64> {
+    let server = lease.server;
+    let mut transaction = pool.begin().await?;
+    fence::alone(&mut transaction, lease).await?;
+    let serials: Vec<String> = sqlx::query_scalar(
+        "-- pick_absent
+         SELECT serial FROM devices WHERE server_id = $1 AND removed_at IS NULL AND seen_run < $2
+         ORDER BY serial LIMIT $3",
+    )
+    .bind(server.0)
+    .bind(generation.0)
+    .bind(i64::from(limit))
+    .fetch_all(&mut *transaction)
+    .await?;
+    let serials: Vec<_> = serials.into_iter().map(adelie_model::SerialNumber::from_apple).collect();
+    let devices = batch::load(&mut transaction, server, &serials).await?;
+    let (mut devices, events) =
+        remove(devices, "A complete list of Apple's did not show it at this MDM server any more", now);
+    let removed = devices.len() as u64;
+    batch::upsert(&mut transaction, server, &mut devices).await?;
+    batch::events(&mut transaction, server, Some(run), &events, now).await?;
+    count(&mut transaction, server, run, &Counts { removed, ..Counts::default() }).await?;
+    transaction.commit().await?;
+    Ok(removed)
+}
+
+/// Makes devices tombstones, with the events that say so.
+pub(crate) fn remove(
+    devices: Vec<Device>,
+    reason: &'static str,
+    now: Timestamp,
+) -> (Vec<Device>, Vec<NewEvent>) {
+    let devices = devices.into_iter().filter(|device| device.removed_at.is_none());
+    devices
+        .map(|device| {
+            let event = NewEvent {
+                kind: "device.removed",
+                serial: Some(device.serial.clone()),
+                data: json!({ "was": device.assignment.state.as_str() }),
+            };
+            (page::remove(device, reason, to_millis(now)), event)
+        })
+        .unzip()
+}
+
+async fn end_run(pool: &PgPool, lease: &Lease, end: &RunEnd) -> Attempt<()> {
+    let done = end.outcome == RunOutcome::Done;
+    let error = end.error.as_deref().map(batch::text);
+    let mut transaction = pool.begin().await?;
+    fence::alone(&mut transaction, lease).await?;
+    let updated = sqlx::query(
+        "-- end_run
+         UPDATE sync_runs SET finished_at = $3, outcome = $4, error = $5 WHERE id = $1 AND server_id = $2",
+    )
+    .bind(end.run.0)
+    .bind(lease.server.0)
+    .bind(to_millis(end.now))
+    .bind(end.outcome.as_str())
+    .bind(&error)
+    .execute(&mut *transaction)
+    .await?;
+    if updated.rows_affected() == 0 {
+        return Err(no_run(end.run).into());
+    }
+    sqlx::query(
+        "-- end_run_of_server
+         UPDATE mdm_servers SET next_sync_at = $2, attention = $3,
+             last_sync_at = CASE WHEN $4 THEN $5 ELSE last_sync_at END,
+             failures = CASE WHEN $4 THEN 0 ELSE failures + 1 END,
+             last_error = CASE WHEN $4 THEN NULL ELSE $6 END,
+             last_full_at = CASE WHEN $7 THEN $5 ELSE last_full_at END,
+             full_generation = CASE WHEN $7 THEN NULL ELSE full_generation END,
+             full_phase = CASE WHEN $7 THEN NULL ELSE full_phase END,
+             fetch_cursor = CASE WHEN $7 THEN NULL ELSE fetch_cursor END
+         WHERE id = $1",
+    )
+    .bind(lease.server.0)
+    .bind(to_millis(end.next_sync_at))
+    .bind(end.attention.as_deref().map(batch::text))
+    .bind(done)
+    .bind(to_millis(end.now))
+    .bind(&error)
+    .bind(end.full_completed)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn runs(pool: &PgPool, server: ServerId, limit: u32) -> Attempt<Vec<SyncRun>> {
+    let found: Vec<RunRow> = sqlx::query_as(
+        "-- runs
+         SELECT id, server_id, kind, trigger, started_at, finished_at, outcome, error, pages, records, added,
+             modified, removed
+         FROM sync_runs WHERE server_id = $1 ORDER BY id DESC LIMIT $2",
+    )
+    .bind(server.0)
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    Ok(rows::all(found)?)
+}
+
+fn no_run(run: RunId) -> StoreError {
+    StoreError::Missing { what: "run of a sync", name: run.to_string() }
+}

@@ -1,0 +1,321 @@
+//! What only PostgreSQL can get wrong: several processes, other schemas, servers that go away.
+
+mod common;
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::time::Duration;
+
+use adelie_model::{
+    Actual, AssignState, Cursor, OpType, ProfileUuid, RevisionId, SerialNumber, ServerId, SyncKind,
+    SyncPhase, Timestamp, TokenState, Trigger,
+};
+use adelie_rules::Scope;
+use adelie_store::page::Record;
+use adelie_store::{
+    AssignStore, DeviceFilter, DeviceStore, Lease, LeaseAnswer, LeaseStore, NewProfile, NewServer,
+    PageCommit, ProfileStore, PublishOutcome, Result, ServerStore, Settlement, StoreError, SyncStore,
+    TokenStore,
+};
+use adelie_store_postgres::PostgresStore;
+use common::{Database, cluster};
+
+const TTL: Duration = Duration::from_secs(600);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_timestamp(1_770_000_000 + seconds, 0).expect("a moment")
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = format!("{error} {error:?}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause} {cause:?}"));
+        source = cause.source();
+    }
+    text
+}
+
+async fn lease(store: &PostgresStore, server: ServerId, owner: &str) -> Lease {
+    match store.acquire_lease(server, owner, TTL).await.expect("an answer") {
+        LeaseAnswer::Ours(lease) => lease,
+        LeaseAnswer::Held { owner, .. } => panic!("{owner} has it"),
+    }
+}
+
+/// A leased server whose devices `S0000`… are due for the revision.
+async fn due(store: &PostgresStore, devices: usize) -> Result<(Lease, RevisionId)> {
+    let new = NewServer {
+        name: "lab".parse().expect("a name"),
+        base_url: "http://127.0.0.1:9/".to_owned(),
+        paused: false,
+    };
+    let server = store.add_server(&new, at(0)).await?;
+    let profile = NewProfile {
+        name: "one".parse().expect("a name"),
+        content: serde_json::Map::new(),
+        content_hash: String::new(),
+    };
+    let revision = store.add_profile(&profile, at(0)).await?;
+    store.set_defaults(server, &[(Scope::Any, Some(revision.name))]).await?;
+    let lease = lease(store, server, "us").await;
+    let defined = PublishOutcome::Defined(ProfileUuid("UUID-1".to_owned()));
+    store.set_published(&lease, revision.id, &defined, at(0)).await?;
+    page(store, &lease, devices, "RED").await?;
+    Ok((lease, revision.id))
+}
+
+fn serial(number: usize) -> SerialNumber {
+    SerialNumber::from_apple(format!("S{number:04}"))
+}
+
+/// Stores a sync page that says of every device which colour it has.
+async fn page(store: &PostgresStore, lease: &Lease, devices: usize, color: &str) -> Result<()> {
+    let run = store.begin_run(lease, SyncKind::Delta, Trigger::Manual, false, at(1)).await?;
+    let record = |number| Record {
+        serial: serial(number),
+        actual: Actual { color: Some(color.to_owned()), ..Actual::default() },
+        op_type: Some(OpType::Modified),
+        op_date: Some(at(1)),
+    };
+    let commit = PageCommit {
+        run: run.id,
+        seen_run: run.id,
+        phase: SyncPhase::Sync,
+        // Against the order of the others.
+        records: (0..devices).rev().map(record).collect(),
+        cursor: Cursor("cursor".to_owned()),
+        more: false,
+        now: at(1),
+    };
+    store.commit_page(lease, &commit).await.map(drop)
+}
+
+async fn claim_and_settle(
+    store: PostgresStore,
+    lease: Lease,
+    revision: RevisionId,
+) -> Result<Vec<SerialNumber>> {
+    let mut all = Vec::new();
+    let mut idle = 0;
+    // A claim skips what a page has locked, so that an empty one is not the end.
+    while idle < 50 {
+        let claimed = store.claim_due(&lease, revision, 20, at(2), at(900)).await?;
+        if claimed.is_empty() {
+            idle += 1;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        }
+        let settled = |serial: &SerialNumber| Settlement {
+            serial: serial.clone(),
+            state: AssignState::Assigned,
+            reason: String::new(),
+            next_attempt_at: None,
+            profile_uuid: Some(ProfileUuid("UUID-1".to_owned())),
+        };
+        let settlements: Vec<_> = claimed.iter().rev().map(|claim| settled(&claim.serial)).collect();
+        store.settle(&lease, &settlements, at(3)).await?;
+        all.extend(claimed.into_iter().map(|claim| claim.serial));
+    }
+    Ok(all)
+}
+
+/// L18: pages, claims and settlements of one lease, from two processes at once: no device twice, no
+/// settlement lost under a page, no deadlock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_claim_each_device_once_while_pages_come_in() {
+    const DEVICES: usize = 1000;
+    let database = Database::new().await;
+    let store = PostgresStore::clone(&database.store);
+    let other = PostgresStore::connect(&database.url).await.expect("it opens twice");
+    let (lease, revision) = due(&store, DEVICES).await.expect("a world");
+    let workers: Vec<_> = [&store, &other, &store, &other]
+        .into_iter()
+        .map(|store| tokio::spawn(claim_and_settle(store.clone(), lease.clone(), revision)))
+        .collect();
+    for color in ["GREEN", "BLUE", "GREEN", "BLUE"] {
+        page(&other, &lease, DEVICES, color).await.expect("a page");
+    }
+    let mut all = Vec::new();
+    for worker in workers {
+        all.extend(worker.await.expect("no panic").expect("no error"));
+    }
+    assert_eq!(all.len(), DEVICES);
+    assert_eq!(all.into_iter().collect::<HashSet<_>>().len(), DEVICES);
+    let devices = store.devices(&DeviceFilter::default(), None, 9999).await.expect("a list");
+    assert_eq!(devices.len(), DEVICES);
+    for view in devices {
+        let device = view.device;
+        assert_eq!(device.assignment.state, AssignState::Assigned, "{}", device.serial);
+        assert_eq!(device.actual.profile_uuid, Some(ProfileUuid("UUID-1".to_owned())));
+        assert_eq!(device.actual.color.as_deref(), Some("BLUE"));
+    }
+    other.close().await;
+}
+
+/// L16: whoever takes a lease over waits for what has passed the fence, so that nothing comes after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_holder_waits_for_writes_under_way() {
+    let database = Database::new().await;
+    let store = PostgresStore::clone(&database.store);
+    let (old, revision) = due(&store, 1).await.expect("a world");
+    let mut connection = database.connection().await;
+    for statement in
+        ["BEGIN", "SELECT FROM mdm_servers FOR KEY SHARE", "UPDATE devices SET color = 'late, but in time'"]
+    {
+        sqlx::query(statement).execute(&mut connection).await.expect("as a fenced write does");
+    }
+    let taking = tokio::spawn({
+        let store = store.clone();
+        let server = old.server;
+        async move { lease(&store, server, "us").await }
+    });
+    let mut watching = database.connection().await;
+    loop {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        )
+        .fetch_one(&mut watching)
+        .await
+        .expect("a count");
+        if waiting == 1 {
+            break;
+        }
+        assert!(!taking.is_finished(), "it did not wait");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    sqlx::query("COMMIT").execute(&mut connection).await.expect("it commits");
+    let new = taking.await.expect("no panic");
+    assert_eq!(new.epoch, old.epoch + 1);
+    let lost = store.claim_due(&old, revision, 1, at(2), at(3)).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost(_))), "{lost:?}");
+}
+
+/// Two copies that start at once on a new database.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_may_migrate_at_once() {
+    let url = cluster().new_database().expect("a database");
+    let starts: Vec<_> = (0..4)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { PostgresStore::connect(&url).await })
+        })
+        .collect();
+    for start in starts {
+        let store = start.await.expect("no panic").expect("it opens");
+        assert_eq!(store.data_key().await.expect("migrated"), None);
+        store.close().await;
+    }
+}
+
+/// A database of a newer Adelie, of a changed build and of another program: each is refused by name, and
+/// left as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_not_ours_is_refused() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'from the future', true, '', 0)";
+    sqlx::query(newer).execute(&mut connection).await.expect("an insert");
+    let refused = PostgresStore::connect(&database.url).await.expect_err("newer");
+    assert!(
+        matches!(refused, StoreError::SchemaTooNew { found: 9999, known } if known < 9999),
+        "{refused:?}"
+    );
+    let changed = "UPDATE _sqlx_migrations SET checksum = 'other' WHERE version = 1";
+    sqlx::query(changed).execute(&mut connection).await.expect("an update");
+    let refused = PostgresStore::connect(&database.url).await.expect_err("changed");
+    assert!(matches!(refused, StoreError::SchemaForeign(1)), "{refused:?}");
+    let foreign = "DELETE FROM _sqlx_migrations WHERE version = 1";
+    sqlx::query(foreign).execute(&mut connection).await.expect("a delete");
+    let refused = PostgresStore::connect(&database.url).await.expect_err("foreign");
+    assert!(matches!(refused, StoreError::SchemaForeign(9999)), "{refused:?}");
+}
+
+/// Whatever is wrong with a URL, the message says what to check and never the password.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_be_opened_says_why_without_the_password() {
+    let sockets = cluster().url("nowhere").rsplit_once("?host=").map(|(_, host)| host.to_owned());
+    let sockets = sockets.expect("a folder");
+    let cases = [
+        (format!("postgres://postgres:hunter2@localhost/nowhere?host={sockets}"), "createdb"),
+        (format!("postgres://nobody:hunter2@localhost/postgres?host={sockets}"), "user name or password"),
+        ("postgres://postgres:hunter2@127.0.0.1:1/adelie".to_owned(), "PostgreSQL is running"),
+        ("postgres://postgres:hunter2@localhost/adelie?host=/nowhere".to_owned(), "PostgreSQL is running"),
+        ("postgres://postgres:hunter2@localhost:many/adelie".to_owned(), "postgres://USER:PASSWORD@HOST"),
+        ("postgres://postgres:hunter2".to_owned(), "postgres://USER:PASSWORD@HOST"),
+        ("mysql://root:hunter2@localhost/adelie".to_owned(), ""),
+        ("hunter2".to_owned(), "postgres://USER:PASSWORD@HOST"),
+    ];
+    for (url, hint) in cases {
+        let error = PostgresStore::connect(&url).await.expect_err("nothing is there");
+        assert!(matches!(error, StoreError::Open { .. }), "{url}: {error:?}");
+        assert!(error.to_string().contains(hint), "{url}: {error}");
+        if url.contains(':') {
+            assert!(!chain(&error).contains("hunter2"), "{}", chain(&error));
+        }
+    }
+}
+
+/// A password that PostgreSQL does not take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_called_so() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    for statement in ["CREATE ROLE guarded LOGIN PASSWORD 'right'", "ALTER ROLE guarded CONNECTION LIMIT 0"] {
+        sqlx::query(statement).execute(&mut connection).await.expect("a role");
+    }
+    let url = database.url.replace("postgres://postgres@", "postgres://guarded:hunter2@");
+    let error = PostgresStore::connect(&url).await.expect_err("no connection is allowed");
+    assert!(error.to_string().contains("no connection left"), "{error}");
+    sqlx::query("ALTER ROLE guarded CONNECTION LIMIT -1").execute(&mut connection).await.expect("a role");
+    sqlx::query("REVOKE CREATE ON SCHEMA public FROM PUBLIC").execute(&mut connection).await.expect("rights");
+    let fresh = cluster().new_database().expect("a database");
+    let mut owner = <sqlx::PgConnection as sqlx::Connection>::connect(&fresh).await.expect("it is there");
+    sqlx::query("REVOKE CREATE ON SCHEMA public FROM PUBLIC").execute(&mut owner).await.expect("rights");
+    let url = fresh.replace("postgres://postgres@", "postgres://guarded:hunter2@");
+    let error = PostgresStore::connect(&url).await.expect_err("no tables may be made");
+    assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+    assert!(error.to_string().contains("USAGE and CREATE"), "{error}");
+    assert!(!chain(&error).contains("hunter2"), "{}", chain(&error));
+}
+
+/// The database server restarts: the next call finds it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_connections_are_replaced() {
+    let database = Database::new().await;
+    let (lease, _) = due(&database.store, 3).await.expect("a world");
+    let mut connection = database.connection().await;
+    for _ in 0..3 {
+        let killed: i64 = sqlx::query_scalar(
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE application_name = 'adelie' AND datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .expect("a count");
+        assert!(killed > 0);
+        database.store.renew_lease(&lease, TTL).await.expect("the next call works");
+        page(&database.store, &lease, 3, "GREEN").await.expect("so does a page");
+    }
+}
+
+/// Whoever looks into the database finds what each table is for.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_has_a_comment() {
+    let database = Database::new().await;
+    database
+        .store
+        .set_token_state(ServerId(1), TokenState::Valid, None, at(0))
+        .await
+        .expect_err("none there");
+    let silent: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class
+         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> '_sqlx_migrations'
+             AND obj_description(oid, 'pg_class') IS NULL",
+    )
+    .fetch_all(&mut database.connection().await)
+    .await
+    .expect("a list");
+    assert!(silent.is_empty(), "{silent:?}");
+}

@@ -1,0 +1,165 @@
+//! How long a large organization takes. Not run by itself: `cargo test --release -p adelie-store-postgres
+//! --test scale -- --ignored --nocapture`, with `ADELIE_SCALE_DEVICES` for another size.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use adelie_model::{
+    Actual, AssignState, Cursor, DeviceFamily, ProfileStatus, ProfileUuid, RunOutcome, SerialNumber,
+    SyncKind, SyncPhase, Timestamp, Trigger,
+};
+use adelie_rules::Scope;
+use adelie_store::page::Record;
+use adelie_store::{
+    AssignStore, DeviceFilter, DeviceStore, LeaseAnswer, LeaseStore, NewProfile, NewServer, PageCommit,
+    ProfileStore, PublishOutcome, RunEnd, ServerStore, Settlement, SyncStore,
+};
+use adelie_store_postgres::PostgresStore;
+use common::Database;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_timestamp(1_770_000_000 + seconds, 0).expect("a moment")
+}
+
+fn record(number: usize, uuid: Option<&ProfileUuid>) -> Record {
+    Record {
+        // Spread, as Apple's serial numbers are.
+        serial: SerialNumber::from_apple(format!(
+            "{:012X}",
+            (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16
+        )),
+        actual: Actual {
+            model: Some("MacBook Pro".to_owned()),
+            description: Some("MBP 14.2 SPACE GRAY/16GB/512GB".to_owned()),
+            color: Some("SPACE GRAY".to_owned()),
+            device_family: Some(DeviceFamily::Mac),
+            os: Some("OSX".to_owned()),
+            profile_status: Some(if uuid.is_some() { ProfileStatus::Assigned } else { ProfileStatus::Empty }),
+            profile_uuid: uuid.cloned(),
+            profile_assign_time: uuid.map(|_| at(3)),
+            device_assigned_by: Some("admin@example.com".to_owned()),
+            device_assigned_date: Some(at(-1000)),
+            ..Actual::default()
+        },
+        op_type: None,
+        op_date: None,
+    }
+}
+
+async fn timed<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let value = work.await;
+    println!("{what}: {:.3} s", started.elapsed().as_secs_f64());
+    value
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn a_full_sync_with_assignment() {
+    let devices: usize =
+        std::env::var("ADELIE_SCALE_DEVICES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let database = Database::new().await;
+    let store = PostgresStore::clone(&database.store);
+    let new = NewServer {
+        name: "lab".parse().expect("a name"),
+        base_url: "http://127.0.0.1:9/".to_owned(),
+        paused: false,
+    };
+    let server = store.add_server(&new, at(0)).await.expect("a server");
+    let profile = NewProfile {
+        name: "one".parse().expect("a name"),
+        content: serde_json::Map::new(),
+        content_hash: String::new(),
+    };
+    let revision = store.add_profile(&profile, at(0)).await.expect("a profile");
+    store.set_defaults(server, &[(Scope::Any, Some(revision.name.clone()))]).await.expect("a default");
+    let answer = store.acquire_lease(server, "us", Duration::from_secs(99_999)).await.expect("an answer");
+    let LeaseAnswer::Ours(lease) = answer else { panic!("held") };
+    let uuid = ProfileUuid("0123456789ABCDEF0123456789ABCDEF".to_owned());
+    let defined = PublishOutcome::Defined(uuid.clone());
+    store.set_published(&lease, revision.id, &defined, at(0)).await.expect("published");
+
+    for pass in ["import", "unchanged"] {
+        let shows = (pass == "unchanged").then_some(&uuid);
+        let run =
+            store.begin_run(&lease, SyncKind::Full, Trigger::Manual, false, at(1)).await.expect("a run");
+        let sync = async {
+            for first in (0..devices).step_by(1000) {
+                let page = PageCommit {
+                    run: run.id,
+                    seen_run: run.id,
+                    phase: SyncPhase::Fetch,
+                    records: (first..(first + 1000).min(devices))
+                        .map(|number| record(number, shows))
+                        .collect(),
+                    cursor: Cursor(format!("cursor {first}")),
+                    more: first + 1000 < devices,
+                    now: at(2),
+                };
+                store.commit_page(&lease, &page).await.expect("a page");
+            }
+        };
+        let assign = async {
+            let mut left = if pass == "import" { devices } else { 0 };
+            while left > 0 {
+                let claimed =
+                    store.claim_due(&lease, revision.id, 1000, at(3), at(300)).await.expect("a claim");
+                if claimed.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    continue;
+                }
+                left -= claimed.len();
+                let settlements: Vec<_> = claimed
+                    .into_iter()
+                    .map(|claim| Settlement {
+                        serial: claim.serial,
+                        state: AssignState::Assigned,
+                        reason: String::new(),
+                        next_attempt_at: None,
+                        profile_uuid: Some(uuid.clone()),
+                    })
+                    .collect();
+                store.settle(&lease, &settlements, at(3)).await.expect("settled");
+            }
+        };
+        timed(&format!("{pass} of {devices} with assignment"), async { tokio::join!(sync, assign) }).await;
+        assert_eq!(timed("absent", store.absent(server, run.id)).await.expect("a count").absent, 0);
+        let end = RunEnd {
+            run: run.id,
+            outcome: RunOutcome::Done,
+            error: None,
+            full_completed: true,
+            attention: None,
+            next_sync_at: at(900),
+            now: at(4),
+        };
+        store.end_run(&lease, &end).await.expect("an end");
+    }
+    reads(&store).await;
+
+    store.set_defaults(server, &[(Scope::Any, None)]).await.expect("no default");
+    timed("decide all anew: unmatched", async {
+        while !store.decide_anew(&lease, at(5), 1000).await.expect("decided") {}
+    })
+    .await;
+    store.set_defaults(server, &[(Scope::ALL[0].clone(), Some(revision.name))]).await.expect("a default");
+    timed("decide all anew: assigned", async {
+        while !store.decide_anew(&lease, at(6), 1000).await.expect("decided") {}
+    })
+    .await;
+    reads(&store).await;
+}
+
+async fn reads(store: &PostgresStore) {
+    let all = DeviceFilter::default();
+    let query = |text: &str| DeviceFilter { query: Some(text.to_owned()), ..DeviceFilter::default() };
+    let drifted = DeviceFilter { state: Some(AssignState::Drifted), ..DeviceFilter::default() };
+    timed("servers_with_work", store.servers_with_work(at(5), 100)).await.expect("a list");
+    timed("first page", store.devices(&all, None, 50)).await.expect("a list");
+    timed("search, many", store.devices(&query("macbook"), None, 50)).await.expect("a list");
+    timed("search, none", store.devices(&query("nothing"), None, 50)).await.expect("a list");
+    timed("drifted, none", store.devices(&drifted, None, 50)).await.expect("a list");
+    timed("one device", store.device(&record(77, None).serial)).await.expect("a device");
+    timed("state counts", store.state_counts(None)).await.expect("counts");
+}

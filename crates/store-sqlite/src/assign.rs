@@ -1,0 +1,267 @@
+//! Assignments: deciding anew, claiming, settling, reading back.
+
+use std::collections::HashMap;
+
+use adelie_model::{Device, RevisionId, RunId, SerialNumber, ServerId, Timestamp};
+use adelie_store::page::{self, PageContext, Record, Source};
+use adelie_store::{AssignStore, Claim, DueGroup, Lease, Result, Settlement};
+use async_trait::async_trait;
+
+use crate::failure::run;
+use crate::rows::{self, count, to_json};
+use crate::{SqliteStore, batch, fence, sync, work};
+
+#[async_trait]
+impl AssignStore for SqliteStore {
+    async fn decisions_pending(&self, server: ServerId) -> Result<bool> {
+        run("look for decisions to be made", async {
+            let pending: Option<bool> = sqlx::query_scalar(
+                "-- decisions_pending
+                 SELECT decide_after IS NOT NULL FROM mdm_servers WHERE id = ?1",
+            )
+            .bind(server.0)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+            Ok(pending.unwrap_or(false))
+        })
+        .await
+    }
+
+    async fn decide_anew(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<bool> {
+        run("decide devices anew", async {
+            let mut transaction = self.write().await?;
+            let Some(after) = fence::pass(&mut transaction, lease).await?.decide_after else {
+                return Ok(true);
+            };
+            let found = sqlx::query(
+                "-- decide_batch
+                 SELECT server_id, serial, model, description, color, asset_tag, device_family, os,
+                     profile_status, profile_uuid, profile_assign_time, profile_push_time,
+                     device_assigned_by, device_assigned_date, mdm_migration_deadline, extra, op_date,
+                     first_seen_at, last_seen_at, seen_run, removed_at, assign_state, assign_reason, attempts,
+                     next_attempt_at, wanted_revision_id
+                 FROM devices WHERE server_id = ?1 AND serial > ?2 AND removed_at IS NULL
+                 ORDER BY serial LIMIT ?3",
+            )
+            .bind(lease.server.0)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&mut *transaction)
+            .await?;
+            let devices: Vec<Device> =
+                found.iter().map(rows::device).collect::<std::result::Result<_, _>>()?;
+            let done = devices.len() < limit as usize;
+            let last = devices.last().map(|device| device.serial.as_str().to_owned());
+            let policy = batch::policy(&mut transaction, lease.server).await?;
+            let changed = page::decide_anew(devices, &policy, now);
+            batch::upsert(&mut transaction, &changed).await?;
+            sqlx::query("-- decided_up_to\nUPDATE mdm_servers SET decide_after = ?2 WHERE id = ?1")
+                .bind(lease.server.0)
+                .bind(last.filter(|_| !done))
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(done)
+        })
+        .await
+    }
+
+    async fn due_groups(&self, server: ServerId, now: Timestamp) -> Result<Vec<DueGroup>> {
+        run("look for due assignments", async {
+            let found: Vec<(i64, i64)> = sqlx::query_as(
+                "-- due_groups
+                 SELECT d.wanted_revision_id, count(*) AS devices
+                 FROM devices d INDEXED BY devices_to_assign
+                 WHERE d.server_id = ?1 AND d.assign_state IN ('due', 'throttled', 'failed')
+                     AND d.next_attempt_at <= ?2
+                     AND NOT EXISTS (SELECT 1 FROM published_profiles p
+                         WHERE p.server_id = ?1 AND p.revision_id = d.wanted_revision_id
+                             AND p.error IS NOT NULL AND p.next_attempt_at > ?2)
+                 GROUP BY d.wanted_revision_id ORDER BY devices DESC, d.wanted_revision_id",
+            )
+            .bind(server.0)
+            .bind(now.timestamp_millis())
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+            found
+                .into_iter()
+                .map(|(revision, devices)| {
+                    Ok(DueGroup { revision: RevisionId(revision), devices: count("devices", devices)? })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn claim_due(
+        &self,
+        lease: &Lease,
+        revision: RevisionId,
+        limit: u32,
+        now: Timestamp,
+        verify_at: Timestamp,
+    ) -> Result<Vec<Claim>> {
+        run("claim due assignments", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            let claimed: Vec<(String, i64)> = sqlx::query_as(
+                "-- claim_due
+                 UPDATE devices SET assign_state = 'sent', attempts = attempts + 1, next_attempt_at = ?5,
+                     sent_epoch = ?6
+                 WHERE id IN (SELECT id FROM devices INDEXED BY devices_to_assign
+                     WHERE server_id = ?1 AND wanted_revision_id = ?2
+                         AND assign_state IN ('due', 'throttled', 'failed') AND next_attempt_at <= ?3
+                     ORDER BY next_attempt_at LIMIT ?4)
+                 RETURNING serial, attempts",
+            )
+            .bind(lease.server.0)
+            .bind(revision.0)
+            .bind(now.timestamp_millis())
+            .bind(limit)
+            .bind(verify_at.timestamp_millis())
+            .bind(lease.epoch)
+            .fetch_all(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            claimed
+                .into_iter()
+                .map(|(serial, attempts)| {
+                    let attempts = count("devices.attempts", attempts)?;
+                    Ok(Claim { serial: SerialNumber::from_apple(serial), attempts })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn settle(&self, lease: &Lease, settlements: &[Settlement], now: Timestamp) -> Result<()> {
+        let rows: Vec<_> = settlements
+            .iter()
+            .map(|s| {
+                let next = rows::millis(s.next_attempt_at);
+                (&s.serial, s.state.as_str(), &s.reason, next, &s.profile_uuid)
+            })
+            .collect();
+        run("store the outcome of assignments", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            sqlx::query(
+                "-- settle
+                 WITH settled AS MATERIALIZED (
+                     SELECT value ->> 0 AS serial, value ->> 1 AS state, value ->> 2 AS reason,
+                         value ->> 3 AS next_attempt_at, value ->> 4 AS profile_uuid
+                     FROM json_each(?1)
+                 )
+                 UPDATE devices SET assign_state = s.state, assign_reason = s.reason,
+                     next_attempt_at = s.next_attempt_at,
+                     attempts = CASE WHEN s.state = 'assigned' THEN 0 ELSE attempts END,
+                     profile_uuid = coalesce(s.profile_uuid, devices.profile_uuid),
+                     profile_status = CASE WHEN s.profile_uuid IS NULL THEN profile_status ELSE 'assigned' END,
+                     profile_assign_time = CASE WHEN s.profile_uuid IS NULL THEN profile_assign_time ELSE ?4 END
+                 FROM settled AS s
+                 WHERE devices.server_id = ?2 AND devices.serial = s.serial
+                     AND devices.assign_state = 'sent' AND devices.sent_epoch = ?3",
+            )
+            .bind(to_json("settlements", &rows)?)
+            .bind(lease.server.0)
+            .bind(lease.epoch)
+            .bind(now.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn to_read_back(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec<SerialNumber>> {
+        run("look for devices to read back", async {
+            let found: Vec<String> = sqlx::query_scalar(
+                "-- to_read_back
+                 SELECT serial FROM devices INDEXED BY devices_to_read_back
+                 WHERE server_id = ?1 AND assign_state IN ('sent', 'drifted', 'not_accessible')
+                     AND (next_attempt_at <= ?2 OR (assign_state = 'sent' AND sent_epoch <> ?3))
+                 ORDER BY next_attempt_at LIMIT ?4",
+            )
+            .bind(lease.server.0)
+            .bind(now.timestamp_millis())
+            .bind(lease.epoch)
+            .bind(limit)
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+            Ok(found.into_iter().map(SerialNumber::from_apple).collect())
+        })
+        .await
+    }
+
+    async fn unclaim(&self, lease: &Lease, serials: &[SerialNumber], reason: &str, at: Timestamp) -> Result<()> {
+        run("give back claimed assignments", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            sqlx::query(
+                "-- unclaim
+                 UPDATE devices SET assign_state = 'due', assign_reason = ?3, next_attempt_at = ?4,
+                     attempts = CASE WHEN assign_state = 'sent' THEN max(attempts - 1, 0) ELSE attempts END
+                 WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))
+                     AND assign_state IN ('sent', 'drifted', 'not_accessible')",
+            )
+            .bind(lease.server.0)
+            .bind(batch::list(serials)?)
+            .bind(reason)
+            .bind(at.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn commit_details(
+        &self,
+        lease: &Lease,
+        records: &[Record],
+        gone: &[SerialNumber],
+        now: Timestamp,
+    ) -> Result<()> {
+        run("store device details", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            let serials = page::serials(records);
+            let mut existing = batch::load(&mut transaction, lease.server, &serials).await?;
+            // Details may be older than the list that has told us that a device left: they bring none back.
+            existing.retain(|_, device| device.removed_at.is_none());
+            let known: Vec<Record> =
+                records.iter().filter(|record| existing.contains_key(&record.serial)).cloned().collect();
+            // Only a listing says that a device is listed, so that the stamp stays what it was.
+            let stamps: HashMap<SerialNumber, RunId> =
+                existing.iter().map(|(serial, device)| (serial.clone(), device.seen_run)).collect();
+            let policy = batch::policy(&mut transaction, lease.server).await?;
+            let context = PageContext {
+                server: lease.server,
+                seen_run: RunId(0),
+                now,
+                source: Source::ReadBack,
+                first_import: false,
+            };
+            let mut plan = page::plan(&context, &known, existing, &policy);
+            for device in &mut plan.upserts {
+                if let Some(stamp) = stamps.get(&device.serial) {
+                    device.seen_run = *stamp;
+                }
+            }
+            batch::upsert(&mut transaction, &plan.upserts).await?;
+            batch::seen(&mut transaction, lease.server, &plan.seen, None, now).await?;
+            batch::events(&mut transaction, lease.server, None, &plan.events, now).await?;
+            let reason = "Apple says that it is not this MDM server's";
+            sync::remove(&mut transaction, lease.server, gone, reason, None, now).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn next_attempt_at(&self, server: ServerId) -> Result<Option<Timestamp>> {
+        run("look for the next assignment", async {
+            work::next_attempt(&mut *self.read().await?, server).await
+        })
+        .await
+    }
+}

@@ -1,0 +1,210 @@
+//! Many devices in one statement: what every transaction that decides about devices loads and writes.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use adelie_model::{
+    Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp,
+};
+use adelie_rules::Defaults;
+use adelie_store::Policy;
+use adelie_store::page::NewEvent;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use crate::failure::Attempt;
+use crate::rows::{self, DEVICE_COLUMNS, millis, to_json};
+
+/// What decides about the devices of an MDM server, as it stands in this transaction.
+pub(crate) async fn policy(transaction: &mut SqliteConnection, server: ServerId) -> Attempt<Policy> {
+    let defaults: Vec<(String, i64)> = sqlx::query_as(
+        "-- policy_defaults
+         SELECT d.scope, (SELECT r.id FROM profile_revisions r WHERE r.profile_id = d.profile_id
+             ORDER BY r.number DESC LIMIT 1)
+         FROM server_defaults d WHERE d.server_id = ?1",
+    )
+    .bind(server.0)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let published: Vec<(i64, String)> = sqlx::query_as(
+        "-- policy_published
+         SELECT revision_id, profile_uuid FROM published_profiles
+         WHERE server_id = ?1 AND profile_uuid IS NOT NULL",
+    )
+    .bind(server.0)
+    .fetch_all(transaction)
+    .await?;
+    Ok(Policy {
+        defaults: Defaults::new(defaults.into_iter().map(|(text, id)| (rows::scope(&text), RevisionId(id)))),
+        published: published.into_iter().map(|(id, uuid)| (RevisionId(id), ProfileUuid(uuid))).collect(),
+    })
+}
+
+/// Loads the devices with these serial numbers.
+pub(crate) async fn load(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    serials: &[SerialNumber],
+) -> Attempt<HashMap<SerialNumber, Device>> {
+    let found = sqlx::query(
+        "-- load_devices
+         SELECT server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
+             profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
+             mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at,
+             assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id
+         FROM devices WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))",
+    )
+    .bind(server.0)
+    .bind(list(serials)?)
+    .fetch_all(transaction)
+    .await?;
+    found
+        .iter()
+        .map(|row| rows::device(row).map(|device| (device.serial.clone(), device)))
+        .collect()
+}
+
+/// How many rows one statement writes. SQLite takes 32,766 variables in a statement, which is enough for a
+/// page of Apple's; the smaller sizes make up whatever is left, so that few statements have to be kept ready.
+const SIZES: [usize; 5] = [1000, 200, 40, 8, 1];
+
+/// Inserts or replaces devices, whole but for the epoch under which they were sent: that belongs to the claim.
+pub(crate) async fn upsert(transaction: &mut SqliteConnection, devices: &[Device]) -> Attempt<()> {
+    static STATEMENTS: [OnceLock<String>; SIZES.len()] = [const { OnceLock::new() }; SIZES.len()];
+    let mut rest = devices;
+    for (size, statement) in SIZES.into_iter().zip(&STATEMENTS) {
+        while let Some((now, later)) = rest.split_at_checked(size) {
+            let statement = statement.get_or_init(|| upsert_statement(size));
+            // Made of literals of this file alone; every value is bound.
+            let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
+            for device in now {
+                query = bind(query, device)?;
+            }
+            query.execute(&mut *transaction).await?;
+            rest = later;
+        }
+    }
+    Ok(())
+}
+
+fn upsert_statement(size: usize) -> String {
+    let row = format!("({})", ["?"; DEVICE_COLUMNS].join(", "));
+    let rows = vec![row; size].join(", ");
+    format!(
+        "-- upsert_devices
+         INSERT INTO devices (server_id, serial, model, description, color, asset_tag, device_family, os,
+             profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
+             device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
+             seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id)
+         VALUES {rows}
+         ON CONFLICT (server_id, serial) DO UPDATE SET
+             model = excluded.model, description = excluded.description, color = excluded.color,
+             asset_tag = excluded.asset_tag, device_family = excluded.device_family, os = excluded.os,
+             profile_status = excluded.profile_status, profile_uuid = excluded.profile_uuid,
+             profile_assign_time = excluded.profile_assign_time,
+             profile_push_time = excluded.profile_push_time,
+             device_assigned_by = excluded.device_assigned_by,
+             device_assigned_date = excluded.device_assigned_date,
+             mdm_migration_deadline = excluded.mdm_migration_deadline, extra = excluded.extra,
+             op_date = excluded.op_date, first_seen_at = excluded.first_seen_at,
+             last_seen_at = excluded.last_seen_at, seen_run = excluded.seen_run,
+             removed_at = excluded.removed_at, assign_state = excluded.assign_state,
+             assign_reason = excluded.assign_reason, attempts = excluded.attempts,
+             next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id"
+    )
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// Binds a device in the order of [`rows::device`].
+fn bind<'q>(query: Query<'q>, device: &'q Device) -> Attempt<Query<'q>> {
+    let Device { actual, assignment, .. } = device;
+    let extra = if actual.extra.is_empty() {
+        "{}".to_owned()
+    } else {
+        to_json("devices.extra", &actual.extra)?
+    };
+    Ok(query
+        .bind(device.server.0)
+        .bind(device.serial.as_str())
+        .bind(actual.model.as_deref())
+        .bind(actual.description.as_deref())
+        .bind(actual.color.as_deref())
+        .bind(actual.asset_tag.as_deref())
+        .bind(actual.device_family.as_ref().map(DeviceFamily::as_str))
+        .bind(actual.os.as_deref())
+        .bind(actual.profile_status.as_ref().map(ProfileStatus::as_str))
+        .bind(actual.profile_uuid.as_ref().map(ProfileUuid::as_str))
+        .bind(millis(actual.profile_assign_time))
+        .bind(millis(actual.profile_push_time))
+        .bind(actual.device_assigned_by.as_deref())
+        .bind(millis(actual.device_assigned_date))
+        .bind(millis(actual.mdm_migration_deadline))
+        .bind(extra)
+        .bind(millis(device.op_date))
+        .bind(device.first_seen_at.timestamp_millis())
+        .bind(device.last_seen_at.timestamp_millis())
+        .bind(device.seen_run.0)
+        .bind(millis(device.removed_at))
+        .bind(assignment.state.as_str())
+        .bind(assignment.reason.as_str())
+        .bind(i64::from(assignment.attempts))
+        .bind(millis(assignment.next_attempt_at))
+        .bind(assignment.wanted.map(|revision| revision.0)))
+}
+
+/// Notes that devices were seen, and nothing else about them; no index has to follow. `run` is `None` when
+/// it was no listing that saw them.
+pub(crate) async fn seen(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    serials: &[SerialNumber],
+    run: Option<RunId>,
+    now: Timestamp,
+) -> Attempt<()> {
+    if serials.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- seen_devices
+         UPDATE devices SET seen_run = coalesce(?1, seen_run), last_seen_at = max(last_seen_at, ?2)
+         WHERE server_id = ?3 AND serial IN (SELECT value FROM json_each(?4))",
+    )
+    .bind(run.map(|run| run.0))
+    .bind(now.timestamp_millis())
+    .bind(server.0)
+    .bind(list(serials)?)
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Writes events, in their order.
+pub(crate) async fn events(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    run: Option<RunId>,
+    events: &[NewEvent],
+    now: Timestamp,
+) -> Attempt<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = events.iter().map(|event| (&event.serial, event.kind, &event.data)).collect();
+    sqlx::query(
+        "-- add_events
+         INSERT INTO events (server_id, run_id, at, serial, kind, data)
+         SELECT ?1, ?2, ?3, value ->> 0, value ->> 1, value -> 2 FROM json_each(?4) ORDER BY key",
+    )
+    .bind(server.0)
+    .bind(run.map(|run| run.0))
+    .bind(now.timestamp_millis())
+    .bind(to_json("events", &rows)?)
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Serial numbers as one parameter.
+pub(crate) fn list(serials: &[SerialNumber]) -> Attempt<String> {
+    Ok(to_json("serial numbers", &serials)?)
+}

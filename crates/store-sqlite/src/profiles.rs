@@ -1,0 +1,226 @@
+//! Enrollment profiles and what Apple has of them.
+
+use adelie_model::{ProfileId, ProfileName, ProfileUuid, PublishedId, RevisionId, ServerId, Timestamp};
+use adelie_store::{
+    Lease, NewProfile, ProfileStore, PublishOutcome, Published, Result, Revision, StoreError, moment,
+};
+use async_trait::async_trait;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::SqliteStore;
+use crate::failure::{Attempt, exists, run};
+use crate::fence;
+use crate::rows::{self, to_json};
+
+#[async_trait]
+impl ProfileStore for SqliteStore {
+    async fn add_profile(&self, profile: &NewProfile, now: Timestamp) -> Result<Revision> {
+        run("add a profile", async {
+            let mut transaction = self.write().await?;
+            let id: i64 = sqlx::query_scalar(
+                "-- add_profile
+                 INSERT INTO profiles (name, created_at) VALUES (?1, ?2) RETURNING id",
+            )
+            .bind(profile.name.as_str())
+            .bind(now.timestamp_millis())
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(|error| exists(error, "profile", &profile.name))?;
+            let revision: i64 = sqlx::query_scalar(
+                "-- add_first_revision
+                 INSERT INTO profile_revisions (profile_id, number, content, content_hash, created_at)
+                 VALUES (?1, 1, ?2, ?3, ?4) RETURNING id",
+            )
+            .bind(id)
+            .bind(to_json("profile_revisions.content", &profile.content)?)
+            .bind(&profile.content_hash)
+            .bind(now.timestamp_millis())
+            .fetch_one(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            Ok(Revision {
+                id: RevisionId(revision),
+                profile: ProfileId(id),
+                name: profile.name.clone(),
+                number: 1,
+                content: profile.content.clone(),
+                content_hash: profile.content_hash.clone(),
+                created_at: adelie_model::to_millis(now),
+            })
+        })
+        .await
+    }
+
+    async fn profiles(&self) -> Result<Vec<Revision>> {
+        run("list the profiles", async {
+            let found = sqlx::query(
+                "-- profiles
+                 SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.created_at
+                 FROM profiles p JOIN profile_revisions r ON r.profile_id = p.id AND r.number =
+                     (SELECT max(number) FROM profile_revisions WHERE profile_id = p.id)
+                 ORDER BY p.name",
+            )
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+            found.iter().map(revision).collect()
+        })
+        .await
+    }
+
+    async fn profile(&self, name: &ProfileName) -> Result<Option<Revision>> {
+        run("find a profile", async {
+            let found = sqlx::query(
+                "-- profile
+                 SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.created_at
+                 FROM profiles p JOIN profile_revisions r ON r.profile_id = p.id
+                 WHERE p.name = ?1 ORDER BY r.number DESC LIMIT 1",
+            )
+            .bind(name.as_str())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+            found.as_ref().map(revision).transpose()
+        })
+        .await
+    }
+
+    async fn revision(&self, id: RevisionId) -> Result<Option<Revision>> {
+        run("find a revision of a profile", async {
+            let found = sqlx::query(
+                "-- revision
+                 SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.created_at
+                 FROM profile_revisions r JOIN profiles p ON p.id = r.profile_id WHERE r.id = ?1",
+            )
+            .bind(id.0)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+            found.as_ref().map(revision).transpose()
+        })
+        .await
+    }
+
+    async fn published(&self, profile: ProfileId) -> Result<Vec<Published>> {
+        run("list what Apple has of a profile", async {
+            let found = sqlx::query(
+                "-- published
+                 SELECT p.id, p.server_id, p.revision_id, p.profile_uuid, p.error, p.next_attempt_at, p.at
+                 FROM profile_revisions r JOIN published_profiles p ON p.revision_id = r.id
+                 WHERE r.profile_id = ?1 ORDER BY p.id",
+            )
+            .bind(profile.0)
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+            found.iter().map(published).collect()
+        })
+        .await
+    }
+
+    async fn published_at(&self, server: ServerId, revision: RevisionId) -> Result<Option<Published>> {
+        run("look up what Apple has of a profile", async {
+            let found = sqlx::query(
+                "-- published_at
+                 SELECT id, server_id, revision_id, profile_uuid, error, next_attempt_at, at
+                 FROM published_profiles WHERE server_id = ?1 AND revision_id = ?2",
+            )
+            .bind(server.0)
+            .bind(revision.0)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+            found.as_ref().map(published).transpose()
+        })
+        .await
+    }
+
+    async fn set_published(
+        &self,
+        lease: &Lease,
+        revision: RevisionId,
+        outcome: &PublishOutcome,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (uuid, error, next_attempt_at) = match outcome {
+            PublishOutcome::Defined(uuid) => (Some(uuid.as_str()), None, None),
+            PublishOutcome::Refused { error, next_attempt_at } => {
+                (None, Some(error.as_str()), Some(next_attempt_at.timestamp_millis()))
+            }
+        };
+        run("keep what came of defining a profile", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            // A revision that does not exist is the only way to insert nothing without a UUID in the way.
+            let known: Option<i64> =
+                sqlx::query_scalar("-- has_revision\nSELECT id FROM profile_revisions WHERE id = ?1")
+                    .bind(revision.0)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            if known.is_none() {
+                return Err(
+                    StoreError::Missing { what: "profile revision", name: revision.to_string() }.into()
+                );
+            }
+            sqlx::query(
+                "-- set_published
+                 INSERT INTO published_profiles (server_id, revision_id, profile_uuid, error, next_attempt_at, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (server_id, revision_id) DO UPDATE SET profile_uuid = excluded.profile_uuid,
+                     error = excluded.error, next_attempt_at = excluded.next_attempt_at, at = excluded.at
+                 WHERE published_profiles.profile_uuid IS NULL",
+            )
+            .bind(lease.server.0)
+            .bind(revision.0)
+            .bind(uuid)
+            .bind(error)
+            .bind(next_attempt_at)
+            .bind(now.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn forget_published(&self, lease: &Lease, revision: RevisionId) -> Result<()> {
+        run("forget a profile that Apple no longer knows", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            sqlx::query(
+                "-- forget_published
+                 UPDATE published_profiles SET profile_uuid = NULL, error = NULL, next_attempt_at = NULL
+                 WHERE server_id = ?1 AND revision_id = ?2",
+            )
+            .bind(lease.server.0)
+            .bind(revision.0)
+            .execute(&mut *transaction)
+            .await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+}
+
+fn revision(row: &SqliteRow) -> Attempt<Revision> {
+    Ok(Revision {
+        id: RevisionId(row.try_get("id")?),
+        profile: ProfileId(row.try_get("profile_id")?),
+        name: rows::name("profiles.name", row.try_get("name")?)?,
+        number: rows::count("profile_revisions.number", row.try_get("number")?)?,
+        content: rows::json("profile_revisions.content", row.try_get("content")?)?,
+        content_hash: row.try_get("content_hash")?,
+        created_at: moment("profile_revisions.created_at", row.try_get("created_at")?)?,
+    })
+}
+
+fn published(row: &SqliteRow) -> Attempt<Published> {
+    Ok(Published {
+        id: PublishedId(row.try_get("id")?),
+        server: ServerId(row.try_get("server_id")?),
+        revision: RevisionId(row.try_get("revision_id")?),
+        profile_uuid: row.try_get::<Option<String>, _>("profile_uuid")?.map(ProfileUuid),
+        error: row.try_get("error")?,
+        next_attempt_at: rows::maybe(
+            "published_profiles.next_attempt_at",
+            row.try_get("next_attempt_at")?,
+        )?,
+        at: moment("published_profiles.at", row.try_get("at")?)?,
+    })
+}

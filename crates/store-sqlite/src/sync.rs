@@ -1,0 +1,345 @@
+//! Syncs: runs, pages, positions.
+
+use adelie_model::{
+    AssignState, Counts, Cursor, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger,
+};
+use adelie_store::page::{self, NewEvent, PageContext};
+use adelie_store::{
+    AbsentCount, FullPhase, Lease, PageCommit, Result, RunEnd, StoreError, SyncPosition, SyncStore,
+};
+use async_trait::async_trait;
+use serde_json::json;
+use sqlx::{Row, SqliteConnection};
+
+use crate::failure::{Attempt, run};
+use crate::rows::{self, count, word};
+use crate::{SqliteStore, batch, fence, work};
+
+#[async_trait]
+impl SyncStore for SqliteStore {
+    async fn servers_with_work(&self, now: Timestamp, limit: u32) -> Result<Vec<ServerId>> {
+        run("look for work", async { work::servers(&mut *self.read().await?, now, limit).await }).await
+    }
+
+    async fn position(&self, server: ServerId) -> Result<SyncPosition> {
+        run("read the sync position", async {
+            let found = sqlx::query(
+                "-- position
+                 SELECT delta_cursor, full_generation, full_phase, fetch_cursor, stuck FROM mdm_servers
+                 WHERE id = ?1",
+            )
+            .bind(server.0)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+            let row = found.ok_or_else(|| StoreError::no_server(server))?;
+            let cursor = |column: &str| row.try_get::<Option<String>, _>(column).map(|at| at.map(Cursor));
+            let (generation, phase): (Option<i64>, Option<&str>) =
+                (row.try_get("full_generation")?, row.try_get("full_phase")?);
+            let full = match generation.zip(phase) {
+                Some((generation, phase)) => Some(FullPhase {
+                    generation: RunId(generation),
+                    phase: word("mdm_servers.full_phase", phase, SyncPhase::parse)?,
+                    fetch_cursor: cursor("fetch_cursor")?,
+                }),
+                None => None,
+            };
+            Ok(SyncPosition {
+                delta_cursor: cursor("delta_cursor")?,
+                full,
+                stuck: count("mdm_servers.stuck", row.try_get("stuck")?)?,
+            })
+        })
+        .await
+    }
+
+    async fn begin_run(
+        &self,
+        lease: &Lease,
+        kind: SyncKind,
+        trigger: Trigger,
+        restart: bool,
+        now: Timestamp,
+    ) -> Result<SyncRun> {
+        run("begin a sync", async {
+            let mut transaction = self.write().await?;
+            let fenced = fence::pass(&mut transaction, lease).await?;
+            sqlx::query(
+                "-- end_interrupted_runs
+                 UPDATE sync_runs SET outcome = 'failed', finished_at = ?2,
+                     error = 'interrupted: its process stopped before the end; the next run went on from there'
+                 WHERE server_id = ?1 AND outcome = 'running'",
+            )
+            .bind(lease.server.0)
+            .bind(now.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            let begun = sqlx::query(
+                r#"-- begin_run
+                 INSERT INTO sync_runs (server_id, kind, "trigger", started_at, outcome, epoch)
+                 VALUES (?1, ?2, ?3, ?4, 'running', ?5) RETURNING *"#,
+            )
+            .bind(lease.server.0)
+            .bind(kind.as_str())
+            .bind(trigger.as_str())
+            .bind(now.timestamp_millis())
+            .bind(lease.epoch)
+            .fetch_one(&mut *transaction)
+            .await?;
+            let begun = rows::run(&begun)?;
+            if kind == SyncKind::Full && (restart || fenced.full_generation.is_none()) {
+                sqlx::query(
+                    "-- begin_full
+                     UPDATE mdm_servers SET full_generation = ?2, full_phase = 'fetch', fetch_cursor = NULL
+                     WHERE id = ?1",
+                )
+                .bind(lease.server.0)
+                .bind(begun.id.0)
+                .execute(&mut *transaction)
+                .await?;
+            }
+            transaction.commit().await?;
+            Ok(begun)
+        })
+        .await
+    }
+
+    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts> {
+        run("store a page", async {
+            let mut transaction = self.write().await?;
+            let fenced = fence::pass(&mut transaction, lease).await?;
+            let serials = page::serials(&page.records);
+            let existing = batch::load(&mut transaction, lease.server, &serials).await?;
+            let policy = batch::policy(&mut transaction, lease.server).await?;
+            let context = PageContext {
+                server: lease.server,
+                seen_run: page.seen_run,
+                now: page.now,
+                source: page.phase.into(),
+                first_import: fenced.first_import,
+            };
+            let plan = page::plan(&context, &page.records, existing, &policy);
+            batch::upsert(&mut transaction, &plan.upserts).await?;
+            batch::seen(&mut transaction, lease.server, &plan.seen, Some(page.seen_run), page.now).await?;
+            batch::events(&mut transaction, lease.server, Some(page.run), &plan.events, page.now).await?;
+            add_counts(&mut transaction, page.run, &plan.counts).await?;
+            move_cursor(&mut transaction, lease.server, page).await?;
+            transaction.commit().await?;
+            Ok(plan.counts)
+        })
+        .await
+    }
+
+    async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()> {
+        run("forget a cursor", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            sqlx::query("-- forget_delta_cursor\nUPDATE mdm_servers SET delta_cursor = NULL WHERE id = ?1")
+                .bind(lease.server.0)
+                .execute(&mut *transaction)
+                .await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn set_stuck(&self, lease: &Lease, stuck: bool) -> Result<u32> {
+        run("count a sync that does not move", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            let number: i64 = sqlx::query_scalar(
+                "-- set_stuck
+                 UPDATE mdm_servers SET stuck = CASE WHEN ?2 THEN stuck + 1 ELSE 0 END WHERE id = ?1
+                 RETURNING stuck",
+            )
+            .bind(lease.server.0)
+            .bind(stuck)
+            .fetch_one(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            Ok(count("mdm_servers.stuck", number)?)
+        })
+        .await
+    }
+
+    async fn absent(&self, server: ServerId, generation: RunId) -> Result<AbsentCount> {
+        run("count the absent devices", async {
+            // What a later run has seen is there, whether the listing came to it or not.
+            let (absent, present): (i64, i64) = sqlx::query_as(
+                "-- absent
+                 SELECT count(*) FILTER (WHERE seen_run < ?2), count(*) FROM devices
+                 WHERE server_id = ?1 AND removed_at IS NULL",
+            )
+            .bind(server.0)
+            .bind(generation.0)
+            .fetch_one(&mut *self.read().await?)
+            .await?;
+            Ok(AbsentCount { absent: count("devices", absent)?, present: count("devices", present)? })
+        })
+        .await
+    }
+
+    async fn remove_absent(
+        &self,
+        lease: &Lease,
+        run_id: RunId,
+        generation: RunId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<u64> {
+        run("remove absent devices", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            let serials: Vec<String> = sqlx::query_scalar(
+                "-- absent_batch
+                 SELECT serial FROM devices WHERE server_id = ?1 AND removed_at IS NULL AND seen_run < ?2
+                 ORDER BY serial LIMIT ?3",
+            )
+            .bind(lease.server.0)
+            .bind(generation.0)
+            .bind(limit)
+            .fetch_all(&mut *transaction)
+            .await?;
+            let serials: Vec<_> = serials.into_iter().map(adelie_model::SerialNumber::from_apple).collect();
+            let removed = remove(
+                &mut transaction,
+                lease.server,
+                &serials,
+                "a complete listing of this MDM server no longer shows it",
+                Some(run_id),
+                now,
+            )
+            .await?;
+            let counts = Counts { removed, ..Counts::default() };
+            add_counts(&mut transaction, run_id, &counts).await?;
+            transaction.commit().await?;
+            Ok(removed)
+        })
+        .await
+    }
+
+    async fn end_run(&self, lease: &Lease, end: &RunEnd) -> Result<()> {
+        run("end a sync", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            sqlx::query(
+                "-- end_run
+                 UPDATE sync_runs SET outcome = ?3, error = ?4, finished_at = ?5 WHERE id = ?1 AND server_id = ?2",
+            )
+            .bind(end.run.0)
+            .bind(lease.server.0)
+            .bind(end.outcome.as_str())
+            .bind(&end.error)
+            .bind(end.now.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            sqlx::query(
+                "-- after_run
+                 UPDATE mdm_servers SET next_sync_at = ?2, attention = ?3, last_error = ?4,
+                     failures = CASE WHEN ?5 THEN 0 ELSE failures + 1 END,
+                     last_sync_at = CASE WHEN ?5 THEN ?7 ELSE last_sync_at END,
+                     last_full_at = CASE WHEN ?6 THEN ?7 ELSE last_full_at END,
+                     full_generation = CASE WHEN ?6 THEN NULL ELSE full_generation END,
+                     full_phase = CASE WHEN ?6 THEN NULL ELSE full_phase END,
+                     fetch_cursor = CASE WHEN ?6 THEN NULL ELSE fetch_cursor END
+                 WHERE id = ?1",
+            )
+            .bind(lease.server.0)
+            .bind(end.next_sync_at.timestamp_millis())
+            .bind(&end.attention)
+            .bind(&end.error)
+            .bind(end.outcome == RunOutcome::Done)
+            .bind(end.full_completed)
+            .bind(end.now.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn runs(&self, server: ServerId, limit: u32) -> Result<Vec<SyncRun>> {
+        run("list the syncs of an MDM server", async {
+            let found = sqlx::query(
+                "-- runs
+                 SELECT * FROM sync_runs WHERE server_id = ?1 ORDER BY id DESC LIMIT ?2",
+            )
+            .bind(server.0)
+            .bind(limit)
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+            found.iter().map(rows::run).collect()
+        })
+        .await
+    }
+}
+
+/// Makes those of these devices that are there tombstones, with their events. Returns how many were.
+pub(crate) async fn remove(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    serials: &[adelie_model::SerialNumber],
+    reason: &'static str,
+    run: Option<RunId>,
+    now: Timestamp,
+) -> Attempt<u64> {
+    if serials.is_empty() {
+        return Ok(0);
+    }
+    let mut devices: Vec<_> = batch::load(transaction, server, serials).await?.into_values().collect();
+    devices.retain(|device| device.removed_at.is_none());
+    devices.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
+    let event = |was: AssignState, serial| NewEvent {
+        kind: "device.removed",
+        serial: Some(serial),
+        data: json!({ "was": was.as_str() }),
+    };
+    let events: Vec<_> =
+        devices.iter().map(|device| event(device.assignment.state, device.serial.clone())).collect();
+    let removed: Vec<_> = devices.into_iter().map(|device| page::remove(device, reason, now)).collect();
+    batch::upsert(transaction, &removed).await?;
+    batch::events(transaction, server, run, &events, now).await?;
+    Ok(removed.len() as u64)
+}
+
+async fn add_counts(transaction: &mut SqliteConnection, run: RunId, counts: &Counts) -> Attempt<()> {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    sqlx::query(
+        "-- add_counts
+         UPDATE sync_runs SET pages = pages + ?2, records = records + ?3, added = added + ?4,
+             modified = modified + ?5, removed = removed + ?6
+         WHERE id = ?1",
+    )
+    .bind(run.0)
+    .bind(number(counts.pages))
+    .bind(number(counts.records))
+    .bind(number(counts.added))
+    .bind(number(counts.modified))
+    .bind(number(counts.removed))
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Stores where the next page starts. The last page of a listing makes its cursor the delta cursor.
+async fn move_cursor(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    page: &PageCommit,
+) -> Attempt<()> {
+    let statement = match (page.phase, page.more) {
+        (SyncPhase::Fetch, true) => {
+            "-- move_fetch_cursor
+             UPDATE mdm_servers SET fetch_cursor = ?2 WHERE id = ?1"
+        }
+        (SyncPhase::Fetch, false) => {
+            "-- end_listing
+             UPDATE mdm_servers SET delta_cursor = ?2, full_phase = 'sync', fetch_cursor = NULL WHERE id = ?1"
+        }
+        (SyncPhase::Sync, _) => {
+            "-- move_delta_cursor
+             UPDATE mdm_servers SET delta_cursor = ?2 WHERE id = ?1"
+        }
+    };
+    sqlx::query(statement).bind(server.0).bind(page.cursor.as_str()).execute(transaction).await?;
+    Ok(())
+}

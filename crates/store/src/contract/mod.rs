@@ -1,0 +1,215 @@
+//! The suite that every driver must pass (feature `contract`).
+//!
+//! A driver's test file implements [`Fixture`] for a fresh, empty database and calls
+//! [`contract_tests!`](crate::contract_tests) with the path of an async function that makes one:
+//!
+//! ```ignore
+//! async fn fixture() -> TempDatabase { … }
+//! adelie_store::contract_tests!(fixture);
+//! ```
+//!
+//! Each case becomes a test of its own, with its name. Cases know traits only, never a driver.
+
+pub mod assign;
+pub mod concurrency;
+pub mod decide;
+pub mod devices;
+pub mod full_sync;
+pub mod leases;
+pub mod pages;
+pub mod profiles;
+pub mod read_back;
+pub mod runs;
+pub mod servers;
+pub mod tokens;
+pub mod work;
+mod world;
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::{Store, StoreError};
+
+/// A fresh database, and what the suite has to know of it beyond the traits.
+#[async_trait]
+pub trait Fixture: Send + Sync {
+    /// A handle on the database.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Another handle on the same database, as another process would have.
+    async fn another(&self) -> Arc<dyn Store>;
+
+    /// Everything in the table of events, in the order of ids.
+    async fn events(&self) -> Vec<StoredEvent>;
+}
+
+/// An event as it stands in the database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredEvent {
+    /// Like `device.added`.
+    pub kind: String,
+    /// The device it is about.
+    pub serial: Option<String>,
+    /// Details.
+    pub data: Value,
+}
+
+/// What a case returns.
+pub type Case = Result<(), Failed>;
+
+/// A call that a case needs and that failed; its `Debug` says where, with the chain of causes.
+pub struct Failed {
+    at: &'static Location<'static>,
+    error: StoreError,
+}
+
+impl From<StoreError> for Failed {
+    #[track_caller]
+    fn from(error: StoreError) -> Self {
+        Self { at: Location::caller(), error }
+    }
+}
+
+impl std::fmt::Debug for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at {}: {}", self.at, self.error)?;
+        let mut source = std::error::Error::source(&self.error);
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+/// Makes one test of every case of the contract. The argument is the path of an async function without
+/// arguments that returns a [`Fixture`](crate::contract::Fixture).
+#[macro_export]
+macro_rules! contract_tests {
+    ($fixture:path) => {
+        $crate::contract_tests!(@cases $fixture;
+            servers {
+                a_server_is_added_once_and_listed_by_name,
+                a_server_that_does_not_exist_is_missing,
+                a_paused_server_says_so,
+                defaults_are_set_replaced_and_taken_away,
+                a_missing_profile_changes_no_default,
+                the_account_is_kept,
+                moments_are_kept_to_the_millisecond,
+            }
+            tokens {
+                the_data_key_is_written_once,
+                token_keys_are_listed_newest_first,
+                a_new_token_replaces_the_old_one_in_one_step,
+                a_token_of_an_unknown_key_changes_nothing,
+                since_changes_with_the_state_only,
+            }
+            profiles {
+                a_profile_is_added_once_with_its_content,
+                a_profile_uuid_is_never_overwritten,
+                a_refusal_is_kept_until_apple_takes_the_profile,
+                a_forgotten_profile_is_defined_again,
+            }
+            leases {
+                one_lease_per_server,
+                an_expired_lease_is_taken_over,
+                a_lease_is_renewed_and_released,
+                the_same_owner_gets_a_new_epoch,
+                a_stale_lease_changes_nothing,
+                a_lease_of_one_server_is_not_one_of_another,
+            }
+            pages {
+                a_page_commits_with_its_cursor,
+                a_page_under_a_lost_lease_leaves_nothing,
+                a_serial_twice_in_a_page_is_folded,
+                the_same_event_twice_changes_nothing,
+                an_older_event_changes_nothing,
+                a_moved_device_needs_its_profile,
+                an_absent_fact_does_not_erase,
+                a_cursor_of_a_thousand_characters_is_kept,
+                a_default_changed_meanwhile_counts,
+                every_fact_survives,
+                a_first_import_is_one_event_per_page,
+                pages_of_every_size_are_stored_whole,
+                a_deleted_device_becomes_a_tombstone,
+                a_returned_device_forgets_its_assignment,
+                the_same_serial_at_two_servers_is_two_devices,
+            }
+            full_sync {
+                the_last_page_of_a_listing_moves_on_to_sync,
+                the_absent_are_removed_in_batches,
+                what_a_delta_saw_meanwhile_is_not_absent,
+                an_interrupted_full_sync_goes_on,
+                a_restart_begins_a_new_generation,
+                a_full_fetch_changes_no_decision,
+            }
+            runs {
+                runs_are_counted_and_listed_newest_first,
+                a_killed_run_ends_as_interrupted,
+                a_good_run_clears_failures,
+                a_failed_run_says_why_and_waits,
+                stuck_syncs_are_counted,
+                a_lost_cursor_is_forgotten,
+            }
+            assign {
+                a_device_is_claimed_once_and_settled,
+                a_claim_takes_no_more_than_its_limit,
+                a_late_settlement_is_left_alone,
+                a_throttled_device_waits_for_its_time,
+                attempts_are_counted_until_success,
+                what_was_not_sent_is_given_back,
+                news_of_a_sent_device_leaves_it_sent,
+                the_largest_group_comes_first,
+                a_refused_profile_holds_only_its_own_devices,
+                the_next_attempt_is_known,
+            }
+            read_back {
+                a_silent_request_is_read_back,
+                a_request_of_another_epoch_is_read_back,
+                a_read_back_settles_what_was_sent,
+                a_device_that_is_gone_becomes_a_tombstone,
+                a_read_back_does_not_count_as_seen,
+                a_read_back_brings_no_device,
+                drift_is_read_back_before_it_is_repaired,
+            }
+            decide {
+                a_changed_default_decides_all_in_batches,
+                a_new_change_begins_the_deciding_anew,
+                a_default_taken_away_leaves_devices_unmatched,
+                a_changed_wish_overtakes_what_was_sent,
+            }
+            devices {
+                paging_walks_all_exactly_once,
+                filters_agree_with_what_is_shown,
+                text_is_searched_as_it_stands,
+                a_view_names_profile_and_refusal,
+                state_counts_agree_with_the_list,
+                a_tombstone_is_shown,
+            }
+            work {
+                a_server_has_work_when_its_sync_is_due,
+                a_server_without_token_or_paused_has_no_work,
+                due_devices_are_work,
+                pending_decisions_and_read_backs_are_work,
+                a_refused_profile_is_no_work_until_its_time,
+                the_longest_due_comes_first,
+            }
+            concurrency {
+                two_handles_never_claim_a_device_twice,
+                writers_do_not_disturb_each_other,
+            }
+        );
+    };
+    (@cases $fixture:path; $($module:ident { $($case:ident,)+ })+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let fixture = $fixture().await;
+                $crate::contract::$module::$case(&fixture).await.expect("the contract");
+            }
+        )+)+
+    };
+}

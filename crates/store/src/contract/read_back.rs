@@ -1,0 +1,132 @@
+//! Asking Apple before sending again.
+
+use adelie_model::{AssignState, OpType, ProfileStatus, SyncKind};
+
+use super::world::{World, at, event, lease, phone, serial, serials, settlement, showing, uuid};
+use super::{Case, Fixture};
+use crate::Settlement;
+
+/// L29: no answer by the time set means that Apple is asked.
+pub async fn a_silent_request_is_read_back(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    world.full(vec![phone("A"), phone("B"), phone("C")], 1).await?;
+    world.claim(&revision, 2).await?;
+    assert!(world.store.to_read_back(&world.lease, at(301), 10).await?.is_empty());
+    let mut all = world.store.to_read_back(&world.lease, at(302), 10).await?;
+    all.sort();
+    assert_eq!(all, serials(["A", "B", "C"]));
+    assert_eq!(world.store.to_read_back(&world.lease, at(302), 2).await?.len(), 2);
+    assert!(world.claim(&revision, 400).await?.is_empty(), "it is read back, not sent again");
+    Ok(())
+}
+
+/// L16, L29: what another process had sent when it died is read back at once.
+pub async fn a_request_of_another_epoch_is_read_back(fixture: &dyn Fixture) -> Case {
+    let (mut world, revision) = World::with_default(fixture).await?;
+    world.full(vec![phone("A"), phone("B")], 1).await?;
+    world.store.claim_due(&world.lease, revision.id, 1, at(2), at(9000)).await?;
+    world.lease = lease(&*world.store, world.server, "us").await?;
+    let theirs = world.store.to_read_back(&world.lease, at(3), 10).await?;
+    assert_eq!(theirs.len(), 1);
+    let ours = world.claim(&revision, 4).await?;
+    assert_eq!(ours.len(), 1);
+    assert_ne!(ours, theirs, "one of the two is left to claim");
+    assert_eq!(world.store.to_read_back(&world.lease, at(5), 10).await?, theirs);
+    Ok(())
+}
+
+/// L29: what Apple shows decides: assigned stays, the rest is sent again.
+pub async fn a_read_back_settles_what_was_sent(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    world.full(vec![phone("A"), phone("B"), phone("C")], 1).await?;
+    world.claim(&revision, 2).await?;
+    let records = [showing(phone("A"), ProfileStatus::Assigned, "UUID-1"), phone("B")];
+    world.store.commit_details(&world.lease, &records, &[], at(400)).await?;
+    assert_eq!(world.state("A").await?, AssignState::Assigned);
+    assert_eq!(world.device("A").await?.actual.profile_uuid, Some(uuid("UUID-1")));
+    let again = world.device("B").await?.assignment;
+    assert_eq!((again.state, again.attempts), (AssignState::Due, 1));
+    assert_eq!(world.state("C").await?, AssignState::Sent);
+    assert_eq!(world.claim(&revision, 401).await?, [serial("B")]);
+    Ok(())
+}
+
+/// L28: a device that is not ours any more becomes a tombstone and leaves the work list.
+pub async fn a_device_that_is_gone_becomes_a_tombstone(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    world.full(vec![phone("A"), phone("B")], 1).await?;
+    world.claim(&revision, 2).await?;
+    let inaccessible = |text: &str| Settlement {
+        next_attempt_at: Some(at(10)),
+        ..settlement(&serial(text), AssignState::NotAccessible)
+    };
+    world.settle(&[inaccessible("A"), inaccessible("B")], 3).await?;
+    assert!(world.store.to_read_back(&world.lease, at(9), 10).await?.is_empty());
+    assert_eq!(world.store.to_read_back(&world.lease, at(10), 10).await?.len(), 2);
+    assert!(world.claim(&revision, 10).await?.is_empty());
+    world.store.commit_details(&world.lease, &[phone("B")], &serials(["A", "nobody"]), at(11)).await?;
+    let gone = world.device("A").await?;
+    assert_eq!((gone.assignment.state, gone.removed_at), (AssignState::Removed, Some(at(11))));
+    assert!(!gone.assignment.reason.is_empty());
+    assert_eq!(world.state("B").await?, AssignState::Due);
+    assert!(world.store.to_read_back(&world.lease, at(90_000), 10).await?.is_empty());
+    let told: Vec<_> =
+        fixture.events().await.into_iter().filter(|event| event.kind == "device.removed").collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].serial.as_deref(), Some("A"));
+    world.store.commit_details(&world.lease, &[], &serials(["A"]), at(12)).await?;
+    assert_eq!(world.device("A").await?.removed_at, Some(at(11)), "it leaves once");
+    Ok(())
+}
+
+/// L8: only a listing says that a device is listed.
+pub async fn a_read_back_does_not_count_as_seen(fixture: &dyn Fixture) -> Case {
+    let (world, _) = World::with_default(fixture).await?;
+    let first = world.full(vec![phone("A")], 1).await?;
+    let second = world.begin(SyncKind::Full, 10).await?;
+    let mut news = phone("A");
+    news.actual.color = Some("RED".to_owned());
+    world.store.commit_details(&world.lease, &[news], &[], at(11)).await?;
+    let device = world.device("A").await?;
+    assert_eq!(device.actual.color.as_deref(), Some("RED"));
+    assert_eq!(device.seen_run, first.id);
+    world.store.commit_details(&world.lease, &[phone("A")], &[], at(12)).await?;
+    world.store.commit_details(&world.lease, &[phone("A")], &[], at(13)).await?;
+    assert_eq!(world.device("A").await?.seen_run, first.id);
+    assert_eq!(world.store.absent(world.server, second.id).await?.absent, 1);
+    Ok(())
+}
+
+/// Details that come late bring back no device that has left meanwhile: only lists do.
+pub async fn a_read_back_brings_no_device(fixture: &dyn Fixture) -> Case {
+    let (world, _) = World::with_default(fixture).await?;
+    world.full(vec![phone("A")], 1).await?;
+    world.delta(vec![event(phone("A"), OpType::Deleted, 2)], 3).await?;
+    let events = fixture.events().await.len();
+    world.store.commit_details(&world.lease, &[phone("A"), phone("B")], &[], at(4)).await?;
+    assert_eq!(world.state("A").await?, AssignState::Removed);
+    assert!(world.store.device(&serial("B")).await?.is_empty());
+    assert_eq!(fixture.events().await.len(), events);
+    Ok(())
+}
+
+/// L24: news on a sync page may be older than our assignment, so that drift is looked at first.
+pub async fn drift_is_read_back_before_it_is_repaired(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    world.full(vec![phone("A"), phone("B")], 1).await?;
+    world.assign(&revision, "UUID-1", 2).await?;
+    let other = |text: &str| showing(phone(text), ProfileStatus::Assigned, "OTHER");
+    world
+        .delta(vec![event(other("A"), OpType::Modified, 3), event(other("B"), OpType::Modified, 3)], 4)
+        .await?;
+    assert_eq!(world.state("A").await?, AssignState::Drifted);
+    assert!(world.store.due_groups(world.server, at(5)).await?.is_empty());
+    let mut drifted = world.store.to_read_back(&world.lease, at(5), 10).await?;
+    drifted.sort();
+    assert_eq!(drifted, serials(["A", "B"]));
+    let read = [other("A"), showing(phone("B"), ProfileStatus::Assigned, "UUID-1")];
+    world.store.commit_details(&world.lease, &read, &[], at(6)).await?;
+    assert_eq!(world.state("B").await?, AssignState::Assigned);
+    assert_eq!(world.claim(&revision, 7).await?, [serial("A")]);
+    Ok(())
+}

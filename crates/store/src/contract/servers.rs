@@ -1,0 +1,144 @@
+//! MDM servers, defaults, accounts.
+
+use adelie_model::{ServerId, TokenState};
+use adelie_rules::Scope;
+
+use super::world::{World, at, profile_name, server_name};
+use super::{Case, Fixture};
+use crate::{Account, MdmServer, NewServer, ServerDefault, StoreError, SyncSettings};
+
+fn new(name: &str) -> NewServer {
+    NewServer { name: server_name(name), base_url: "http://127.0.0.1:9/".to_owned(), paused: true }
+}
+
+/// A name is taken once; the second attempt says so and changes nothing.
+pub async fn a_server_is_added_once_and_listed_by_name(fixture: &dyn Fixture) -> Case {
+    let store = fixture.store();
+    let west = store.add_server(&new("west"), at(1)).await?;
+    let east = store.add_server(&new("east"), at(2)).await?;
+    let taken = store.add_server(&new("west"), at(3)).await;
+    assert!(matches!(taken, Err(StoreError::Exists { name, .. }) if name == "west"));
+
+    let servers = store.servers().await?;
+    assert_eq!(servers.iter().map(|server| server.id).collect::<Vec<_>>(), [east, west]);
+    let found = store.server(&server_name("west")).await?.expect("it was added");
+    assert_eq!(store.server_by_id(west).await?.as_ref(), Some(&found));
+    assert_eq!(store.server(&server_name("north")).await?, None);
+    assert_eq!(store.server_by_id(ServerId(i64::MAX)).await?, None);
+    let expected = MdmServer {
+        id: west,
+        name: server_name("west"),
+        base_url: "http://127.0.0.1:9/".to_owned(),
+        paused: true,
+        created_at: at(1),
+        sync: SyncSettings::default(),
+        token: crate::TokenHealth { state: TokenState::None, detail: None, since: None, expires_at: None },
+        account: None,
+        last_full_at: None,
+        last_sync_at: None,
+        next_sync_at: None,
+        failures: 0,
+        last_error: None,
+        attention: None,
+    };
+    assert_eq!(found, expected);
+    Ok(())
+}
+
+/// Writing to a server that does not exist is an error, never silence.
+pub async fn a_server_that_does_not_exist_is_missing(fixture: &dyn Fixture) -> Case {
+    let store = fixture.store();
+    let nobody = ServerId(4711);
+    let missing = [
+        store.set_paused(nobody, true).await,
+        store.set_defaults(nobody, &[]).await,
+        store.set_account(nobody, &Account::default()).await,
+        store.set_token_state(nobody, TokenState::Valid, None, at(0)).await,
+        store.acquire_lease(nobody, "us", super::world::TTL).await.map(drop),
+        store.position(nobody).await.map(drop),
+    ];
+    for (at, result) in missing.into_iter().enumerate() {
+        assert!(
+            matches!(&result, Err(StoreError::Missing { name, .. }) if name == "4711"),
+            "call {at} gave {result:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Pausing and resuming are kept.
+pub async fn a_paused_server_says_so(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    for paused in [true, false] {
+        world.store.set_paused(world.server, paused).await?;
+        let server = world.store.server_by_id(world.server).await?.expect("it exists");
+        assert_eq!(server.paused, paused);
+    }
+    Ok(())
+}
+
+/// Defaults come back in the order of scopes, whatever the order they were set in.
+pub async fn defaults_are_set_replaced_and_taken_away(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let one = world.profile("one").await?;
+    let two = world.profile("two").await?;
+    let [mac, vision, any] = [Scope::ALL[0].clone(), Scope::ALL[5].clone(), Scope::Any];
+    let of = |scope: &Scope, revision: &crate::Revision| ServerDefault {
+        scope: scope.clone(),
+        profile: revision.name.clone(),
+        revision: revision.id,
+    };
+    assert!(world.store.defaults(world.server).await?.is_empty());
+    let set = [
+        (any.clone(), Some(one.name.clone())),
+        (vision.clone(), Some(two.name.clone())),
+        (mac.clone(), Some(one.name.clone())),
+    ];
+    world.store.set_defaults(world.server, &set).await?;
+    assert_eq!(
+        world.store.defaults(world.server).await?,
+        [of(&mac, &one), of(&vision, &two), of(&any, &one)]
+    );
+    let change = [(mac.clone(), Some(two.name.clone())), (any, None)];
+    world.store.set_defaults(world.server, &change).await?;
+    assert_eq!(world.store.defaults(world.server).await?, [of(&mac, &two), of(&vision, &two)]);
+    Ok(())
+}
+
+/// All or nothing: one unknown profile refuses the whole change.
+pub async fn a_missing_profile_changes_no_default(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let one = world.profile("one").await?;
+    let set = [(Scope::Any, Some(one.name)), (Scope::ALL[0].clone(), Some(profile_name("nowhere")))];
+    let result = world.store.set_defaults(world.server, &set).await;
+    assert!(matches!(&result, Err(StoreError::Missing { name, .. }) if name == "nowhere"), "{result:?}");
+    assert!(world.store.defaults(world.server).await?.is_empty());
+    assert!(!world.store.decisions_pending(world.server).await?);
+    Ok(())
+}
+
+/// What Apple says of the account is kept whole.
+pub async fn the_account_is_kept(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let account = Account {
+        server_name: Some("Länder & \"Söhne\"".to_owned()),
+        server_uuid: Some("UUID".to_owned()),
+        admin_id: Some("admin@example.com".to_owned()),
+        org_name: None,
+        org_type: Some("edu".to_owned()),
+        page_limit: Some(1000),
+    };
+    world.store.set_account(world.server, &account).await?;
+    let server = world.store.server_by_id(world.server).await?.expect("it exists");
+    assert_eq!(server.account, Some(account));
+    Ok(())
+}
+
+/// Both databases keep milliseconds: what is finer is cut off, not rounded up.
+pub async fn moments_are_kept_to_the_millisecond(fixture: &dyn Fixture) -> Case {
+    let store = fixture.store();
+    let fine = at(0) + chrono::TimeDelta::microseconds(999);
+    let id = store.add_server(&new("fine"), fine).await?;
+    assert_eq!(store.server_by_id(id).await?.expect("it exists").created_at, at(0));
+    Ok(())
+}

@@ -1,0 +1,82 @@
+use adelie_model::{AssignState, Device, DeviceFamily, ProfileName, SerialNumber, ServerId, ServerName};
+use async_trait::async_trait;
+
+use crate::Result;
+
+/// Which devices to list. Everything that is `None` matches all.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceFilter {
+    /// Of this MDM server.
+    pub server: Option<ServerId>,
+    /// Of this family.
+    pub family: Option<DeviceFamily>,
+    /// In this state of assignment.
+    pub state: Option<AssignState>,
+    /// Serial number, model, description, asset tag or colour contains this text, whatever its case.
+    pub query: Option<String>,
+}
+
+/// Where a page of a list ended; the next page starts after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicePosition {
+    /// The MDM server of the last device.
+    pub server: ServerId,
+    /// Its serial number.
+    pub serial: SerialNumber,
+}
+
+/// A device with the names that people know its relations by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceView {
+    /// The device.
+    pub device: Device,
+    /// The name of its MDM server.
+    pub server: ServerName,
+    /// The name of the profile it is to have.
+    pub wanted_profile: Option<ProfileName>,
+    /// Why Apple does not take that profile: then the device is held by it.
+    pub profile_error: Option<String>,
+}
+
+impl DeviceView {
+    /// The state to show, with its reason: a device that is due for a profile that Apple refuses is held.
+    #[must_use]
+    pub fn state(&self) -> (AssignState, &str) {
+        let assignment = &self.device.assignment;
+        match &self.profile_error {
+            Some(error) if matches!(assignment.state, AssignState::Due | AssignState::Drifted) => {
+                (AssignState::Held, error)
+            }
+            _ => (assignment.state, &assignment.reason),
+        }
+    }
+}
+
+/// How many devices are in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateCount {
+    /// The MDM server.
+    pub server: ServerId,
+    /// The state of assignment, with devices of a refused profile counted as held.
+    pub state: AssignState,
+    /// The devices in it.
+    pub devices: u64,
+}
+
+/// Reading devices.
+#[async_trait]
+pub trait DeviceStore: Send + Sync {
+    /// Up to `limit` devices in the order of (MDM server, serial number), after `after`.
+    async fn devices(
+        &self,
+        filter: &DeviceFilter,
+        after: Option<&DevicePosition>,
+        limit: u32,
+    ) -> Result<Vec<DeviceView>>;
+
+    /// A serial number at every MDM server that has or had it.
+    async fn device(&self, serial: &SerialNumber) -> Result<Vec<DeviceView>>;
+
+    /// Devices by state, of one MDM server or of all.
+    async fn state_counts(&self, server: Option<ServerId>) -> Result<Vec<StateCount>>;
+}

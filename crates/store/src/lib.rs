@@ -1,0 +1,49 @@
+//! What Adelie stores, as traits; and the pure logic that every driver runs inside its transactions.
+//!
+//! - The traits ([`Store`] and its parts) name transactions by what they mean: "commit this page",
+//!   "claim these assignments". A driver implements each as exactly one database transaction. None of
+//!   them spans a network call, because none of them can make one.
+//! - [`page`] folds a page by serial number, merges it into what is known and decides what each device
+//!   is to have. A driver loads the rows, calls it, and writes what it returns, all in one transaction
+//!   (field lesson L1).
+//! - [`seal`] turns secrets into [`Sealed`] bytes, the only form in which a driver ever sees one.
+//! - `contract` (feature `contract`) is the suite that every driver must pass.
+
+mod assign;
+#[cfg(feature = "contract")]
+pub mod contract;
+mod devices;
+mod error;
+mod leases;
+pub mod page;
+mod policy;
+mod profiles;
+pub mod seal;
+mod servers;
+mod sync;
+mod tokens;
+
+pub use assign::{AssignStore, Claim, DueGroup, Settlement};
+pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount};
+pub use error::{StoreError, moment};
+pub use leases::{Lease, LeaseAnswer, LeaseStore};
+pub use policy::{Policy, Published};
+pub use profiles::{NewProfile, ProfileStore, PublishOutcome, Revision};
+pub use seal::{MasterKey, SealError, Sealed, Vault};
+pub use servers::{Account, MdmServer, NewServer, ServerDefault, ServerStore, SyncSettings};
+pub use sync::{AbsentCount, FullPhase, PageCommit, RunEnd, SyncPosition, SyncStore};
+pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenStore};
+
+/// Everything stored, behind one handle. `adelie` picks the driver; nobody else knows which it is.
+pub trait Store:
+    ServerStore + TokenStore + ProfileStore + DeviceStore + LeaseStore + SyncStore + AssignStore
+{
+}
+
+impl<T> Store for T where
+    T: ServerStore + TokenStore + ProfileStore + DeviceStore + LeaseStore + SyncStore + AssignStore
+{
+}
+
+/// The result of every call to a store.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -1,0 +1,151 @@
+//! A page of Apple's list, from records to rows: fold, merge, decide. Pure; drivers run it inside their
+//! transaction, between loading the rows and writing them.
+
+mod decide;
+mod fold;
+mod merge;
+mod record;
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use adelie_model::{Counts, Device, RunId, SerialNumber, ServerId, SyncPhase, Timestamp};
+use serde_json::{Value, json};
+
+pub use decide::{Known, decide};
+pub use fold::fold;
+pub use record::{Record, Source};
+
+use crate::Policy;
+
+/// Where and when a page is being committed.
+#[derive(Clone, Debug)]
+pub struct PageContext {
+    /// The MDM server whose page it is.
+    pub server: ServerId,
+    /// What its devices are stamped with.
+    pub seen_run: RunId,
+    /// The present moment.
+    pub now: Timestamp,
+    /// How complete the records are.
+    pub source: Source,
+    /// Whether the server's first full sync is not complete yet: its devices are announced by the page.
+    pub first_import: bool,
+}
+
+/// What a driver has to write for a page.
+#[derive(Clone, Debug, Default)]
+pub struct PagePlan {
+    /// Devices to insert or replace, whole. Each serial number once.
+    pub upserts: Vec<Device>,
+    /// Devices about which nothing is new but that they were seen.
+    pub seen: Vec<SerialNumber>,
+    /// What happened, to be written in the same transaction (field lesson L15).
+    pub events: Vec<NewEvent>,
+    /// What the page did.
+    pub counts: Counts,
+}
+
+/// An event to be written: something that is true once the transaction commits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEvent {
+    /// Like `device.added`.
+    pub kind: &'static str,
+    /// The device it is about; `None` when it is about several.
+    pub serial: Option<SerialNumber>,
+    /// Details.
+    pub data: Value,
+}
+
+/// Works out what a page changes. `existing` holds the stored devices among its serial numbers.
+#[must_use]
+pub fn plan(
+    context: &PageContext,
+    records: &[Record],
+    mut existing: HashMap<SerialNumber, Device>,
+    policy: &Policy,
+) -> PagePlan {
+    let mut plan = PagePlan::default();
+    plan.counts.pages = 1;
+    plan.counts.records = records.len() as u64;
+    let mut imported = Vec::new();
+    for record in fold(records) {
+        let before = existing.remove(&record.serial);
+        let Some(change) = merge::merge(context, before.as_ref(), &record, policy) else {
+            continue;
+        };
+        match change.kind {
+            merge::Kind::Added | merge::Kind::Returned => plan.counts.added += 1,
+            merge::Kind::Modified => plan.counts.modified += 1,
+            merge::Kind::Removed => plan.counts.removed += 1,
+            merge::Kind::Unchanged => {}
+        }
+        match change.kind.event() {
+            Some(_) if context.first_import && change.kind == merge::Kind::Added => {
+                imported.push(record.serial.clone());
+            }
+            Some(kind) => plan.events.push(NewEvent {
+                kind,
+                serial: Some(record.serial.clone()),
+                data: json!({ "was": before.as_ref().map(|d| d.assignment.state.as_str()) }),
+            }),
+            None => {}
+        }
+        if before.is_some_and(|before| same_but_seen(&before, &change.device)) {
+            plan.seen.push(change.device.serial);
+        } else {
+            plan.upserts.push(change.device);
+        }
+    }
+    if !imported.is_empty() {
+        plan.events.push(NewEvent {
+            kind: "devices.imported",
+            serial: None,
+            data: json!({ "serial_numbers": imported }),
+        });
+    }
+    plan
+}
+
+/// Decides devices anew after a change of defaults or profiles. Returns only those that changed.
+#[must_use]
+pub fn decide_anew(devices: Vec<Device>, policy: &Policy, now: Timestamp) -> Vec<Device> {
+    devices
+        .into_iter()
+        .filter_map(|device| {
+            let assignment = decide(&device, policy, Known::Before, now);
+            (assignment != device.assignment).then_some(Device { assignment, ..device })
+        })
+        .collect()
+}
+
+/// Makes a device that Apple no longer shows a tombstone.
+#[must_use]
+pub fn remove(device: Device, reason: impl Into<Cow<'static, str>>, now: Timestamp) -> Device {
+    merge::removed(device, reason.into(), now)
+}
+
+/// The serial numbers of a page, each once: what a driver has to load.
+#[must_use]
+pub fn serials(records: &[Record]) -> Vec<SerialNumber> {
+    let mut known = HashSet::with_capacity(records.len());
+    records.iter().map(|r| &r.serial).filter(|serial| known.insert(*serial)).cloned().collect()
+}
+
+/// Whether two states of a device differ in nothing but when and by which run it was seen.
+fn same_but_seen(before: &Device, after: &Device) -> bool {
+    before.actual == after.actual
+        && before.op_date == after.op_date
+        && before.removed_at == after.removed_at
+        && before.assignment == after.assignment
+}
+
+/// The phase's records are whole in a listing and partial in a sync.
+impl From<SyncPhase> for Source {
+    fn from(phase: SyncPhase) -> Self {
+        match phase {
+            SyncPhase::Fetch => Self::Whole,
+            SyncPhase::Sync => Self::Changes,
+        }
+    }
+}

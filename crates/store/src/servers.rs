@@ -1,0 +1,126 @@
+use adelie_model::{ProfileName, RevisionId, ServerId, ServerName, Timestamp};
+use adelie_rules::Scope;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, TokenHealth};
+
+/// One MDM server of ours, without its secrets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MdmServer {
+    /// Its number.
+    pub id: ServerId,
+    /// Our name for it.
+    pub name: ServerName,
+    /// Where Apple answers for it: Apple itself, or a simulator.
+    pub base_url: String,
+    /// A paused server is neither synced nor assigned by itself (field lesson L30).
+    pub paused: bool,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// Its own sync settings; what is not set follows the defaults.
+    pub sync: SyncSettings,
+    /// How its token stands, as last seen.
+    pub token: TokenHealth,
+    /// What Apple says of the account, once it was asked.
+    pub account: Option<Account>,
+    /// When the last full sync ended well.
+    pub last_full_at: Option<Timestamp>,
+    /// When the last sync of any kind ended well.
+    pub last_sync_at: Option<Timestamp>,
+    /// When the next scheduled sync is due; `None` before the first.
+    pub next_sync_at: Option<Timestamp>,
+    /// Failed runs since the last good one.
+    pub failures: u32,
+    /// Why the last run failed, if it did.
+    pub last_error: Option<String>,
+    /// What waits for an operator's word, like a removal of too many devices (field lesson L9).
+    pub attention: Option<String>,
+}
+
+/// Settings of one MDM server that differ from the defaults of design section 4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SyncSettings {
+    /// Seconds between delta syncs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta_interval_s: Option<u32>,
+    /// Seconds between full syncs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_interval_s: Option<u32>,
+}
+
+/// An MDM server to be added.
+#[derive(Clone, Debug)]
+pub struct NewServer {
+    /// Our name for it; must be free.
+    pub name: ServerName,
+    /// Where Apple answers for it.
+    pub base_url: String,
+    /// Whether it starts paused.
+    pub paused: bool,
+}
+
+/// What Apple says of the account behind a token (protocol section 3.1), as far as we use it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Account {
+    /// The name of the MDM server in the portal.
+    pub server_name: Option<String>,
+    /// Apple's id of it, verbatim.
+    pub server_uuid: Option<String>,
+    /// The Apple Account that made the token in use.
+    pub admin_id: Option<String>,
+    /// The organization.
+    pub org_name: Option<String>,
+    /// `edu` or `org`.
+    pub org_type: Option<String>,
+    /// The page size that Apple allows, at most 1000.
+    pub page_limit: Option<u32>,
+}
+
+/// A default profile of an MDM server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerDefault {
+    /// For which devices.
+    pub scope: Scope,
+    /// The profile.
+    pub profile: ProfileName,
+    /// Its newest revision, which devices get.
+    pub revision: RevisionId,
+}
+
+/// MDM servers and their settings.
+#[async_trait]
+pub trait ServerStore: Send + Sync {
+    /// Adds an MDM server.
+    ///
+    /// # Errors
+    /// `Exists` when the name is taken.
+    async fn add_server(&self, server: &NewServer, now: Timestamp) -> Result<ServerId>;
+
+    /// All MDM servers, by name.
+    async fn servers(&self) -> Result<Vec<MdmServer>>;
+
+    /// The MDM server with this name.
+    async fn server(&self, name: &ServerName) -> Result<Option<MdmServer>>;
+
+    /// The MDM server with this number.
+    async fn server_by_id(&self, id: ServerId) -> Result<Option<MdmServer>>;
+
+    /// Pauses or resumes it.
+    async fn set_paused(&self, id: ServerId, paused: bool) -> Result<()>;
+
+    /// The default profiles of an MDM server, in the order of [`Scope`].
+    async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>>;
+
+    /// Sets, or with `None` takes away, defaults, all in one transaction; and marks every device of the
+    /// server to be decided anew (field lesson L25).
+    ///
+    /// # Errors
+    /// `Missing` when a profile does not exist; then nothing is changed.
+    async fn set_defaults(&self, id: ServerId, defaults: &[(Scope, Option<ProfileName>)]) -> Result<()>;
+
+    /// Keeps what Apple said of the account.
+    async fn set_account(&self, id: ServerId, account: &Account) -> Result<()>;
+}

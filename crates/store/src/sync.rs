@@ -1,0 +1,131 @@
+use adelie_model::{
+    Counts, Cursor, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger,
+};
+use async_trait::async_trait;
+
+use crate::page::Record;
+use crate::{Lease, Result};
+
+/// Where a full sync stands that has begun and not ended. It survives its process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullPhase {
+    /// The generation that it stamps on the devices it has seen: the run that began it.
+    pub generation: RunId,
+    /// `Fetch` while listing, `Sync` once the listing is complete and only the rest of the changes is missing.
+    pub phase: SyncPhase,
+    /// Where the listing stands; `None` at its start.
+    pub fetch_cursor: Option<Cursor>,
+}
+
+/// Where the copy of an MDM server's device list stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncPosition {
+    /// Where the next delta sync starts; `None` before the first full sync.
+    pub delta_cursor: Option<Cursor>,
+    /// The full sync under way.
+    pub full: Option<FullPhase>,
+    /// Syncs in a row that Apple ended with the cursor it was sent (field lesson L2).
+    pub stuck: u32,
+}
+
+/// One page of Apple's list, to be stored in one transaction with the cursor behind it (field lesson L1).
+#[derive(Clone, Debug)]
+pub struct PageCommit {
+    /// The run that fetched it; its counts grow by the page's.
+    pub run: RunId,
+    /// What its devices are stamped with: the generation of the full sync, else the run.
+    pub seen_run: RunId,
+    /// From which of the two lists it is.
+    pub phase: SyncPhase,
+    /// The records in the order of the page.
+    pub records: Vec<Record>,
+    /// Where the next page starts.
+    pub cursor: Cursor,
+    /// Whether Apple has more.
+    pub more: bool,
+    /// The moment of the commit.
+    pub now: Timestamp,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug)]
+pub struct RunEnd {
+    /// Which run.
+    pub run: RunId,
+    /// `Done` or `Failed`.
+    pub outcome: RunOutcome,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Whether a full sync was completed.
+    pub full_completed: bool,
+    /// What waits for an operator after it; `None` clears what waited before.
+    pub attention: Option<String>,
+    /// When the next scheduled sync is due.
+    pub next_sync_at: Timestamp,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// Devices that a complete listing did not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbsentCount {
+    /// Not seen by the generation.
+    pub absent: u64,
+    /// All that are not removed, the absent included.
+    pub present: u64,
+}
+
+/// Syncs: runs, pages, positions. Every write is fenced by the lease.
+#[async_trait]
+pub trait SyncStore: Send + Sync {
+    /// MDM servers that are not paused, have a token, and whose next sync is due or that have assignments,
+    /// decisions or read-backs due at `now`, longest due first.
+    async fn servers_with_work(&self, now: Timestamp, limit: u32) -> Result<Vec<ServerId>>;
+
+    /// Where the copy stands.
+    async fn position(&self, server: ServerId) -> Result<SyncPosition>;
+
+    /// Begins a run. A full run that finds a full sync under way goes on with it, unless `restart` says to
+    /// begin the listing anew under a new generation. Runs of this server that a killed process left
+    /// `running` end as failed, with the reason that they were interrupted.
+    async fn begin_run(
+        &self,
+        lease: &Lease,
+        kind: SyncKind,
+        trigger: Trigger,
+        restart: bool,
+        now: Timestamp,
+    ) -> Result<SyncRun>;
+
+    /// Stores a page: folds it, merges it, decides, marks what is due, writes events and the cursor.
+    /// The last page of a listing makes its cursor the delta cursor and moves the full sync on to `Sync`.
+    ///
+    /// # Errors
+    /// `LeaseLost`; then nothing of the page is stored.
+    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts>;
+
+    /// Forgets the delta cursor, because Apple does not know it any more.
+    async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()>;
+
+    /// Counts that Apple answered with the cursor it was sent; `false` sets the count back to zero.
+    async fn set_stuck(&self, lease: &Lease, stuck: bool) -> Result<u32>;
+
+    /// How many devices a complete listing did not show.
+    async fn absent(&self, server: ServerId, generation: RunId) -> Result<AbsentCount>;
+
+    /// Makes up to `limit` of the absent removed (field lesson L8). Returns how many; 0 means that none is left.
+    async fn remove_absent(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        generation: RunId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<u64>;
+
+    /// Ends a run and says when the next is due.
+    async fn end_run(&self, lease: &Lease, end: &RunEnd) -> Result<()>;
+
+    /// The latest runs of a server, newest first.
+    async fn runs(&self, server: ServerId, limit: u32) -> Result<Vec<SyncRun>>;
+}

@@ -1,0 +1,2 @@
+//! Measures the whole program.
+fn main() {}

@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use adelie_simulator::{Settings, TokenShape, TruthDevice};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::apple::LAB;
+use super::{Apple, Background, Database, Run, STANDARD, text};
+
+/// One installation of Adelie and its Apple.
+pub struct World {
+    pub apple: Apple,
+    pub home: TempDir,
+    pub database: Database,
+    env: Vec<(String, String)>,
+}
+
+impl World {
+    /// Nothing but Apple and an empty folder.
+    pub fn empty(database: Database, settings: Settings) -> Self {
+        let home = tempfile::Builder::new().prefix("adelie-e2e-").tempdir().expect("a folder");
+        let mut env = vec![("ADELIE_DATA_DIR".to_owned(), home.path().join("data").display().to_string())];
+        if let Database::Postgres(url) = &database {
+            env.push(("ADELIE_DATABASE_URL".to_owned(), url.clone()));
+        }
+        Self { apple: Apple::start(settings), home, database, env }
+    }
+
+    /// MDM server `lab` with its token and a default profile for every family; not synced yet.
+    pub fn ready(database: Database, settings: Settings) -> Self {
+        let world = Self::empty(database, settings);
+        world.onboard("lab", LAB);
+        world.add_profile("standard", STANDARD);
+        world.run(&["server", "set", "lab", "--default", "any=standard"]).exits(0);
+        world
+    }
+
+    /// As [`World::ready`], with `devices` devices that were synced and assigned.
+    pub fn synced(database: Database, devices: usize) -> Self {
+        Self::synced_with(database, Settings { devices, ..Settings::default() })
+    }
+
+    pub fn synced_with(database: Database, settings: Settings) -> Self {
+        let world = Self::ready(database, settings);
+        world.run(&["sync", "lab"]).exits(0);
+        world.assert_exact("lab", LAB);
+        world
+    }
+
+    /// Sets an environment variable for every run from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// Writes a file beside the data directory.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, content).expect("a file");
+        path.display().to_string()
+    }
+
+    /// A path beside the data directory.
+    pub fn path(&self, name: &str) -> String {
+        self.home.path().join(name).display().to_string()
+    }
+
+    /// Runs the binary to its end.
+    pub fn run(&self, args: &[&str]) -> Run {
+        self.start(args).wait()
+    }
+
+    /// As [`World::run`], with more in the environment; an empty value takes a variable away.
+    pub fn run_with(&self, env: &[(&str, &str)], args: &[&str]) -> Run {
+        let mut all: BTreeMap<String, String> = self.env.iter().cloned().collect();
+        for (name, value) in env {
+            match *value {
+                "" => drop(all.remove(*name)),
+                value => drop(all.insert((*name).to_owned(), value.to_owned())),
+            }
+        }
+        let all: Vec<_> = all.into_iter().collect();
+        Background::start(self.home.path(), &all, args).wait()
+    }
+
+    /// Starts the binary and lets it run.
+    pub fn start(&self, args: &[&str]) -> Background {
+        Background::start(self.home.path(), &self.env, args)
+    }
+
+    /// The object that a command prints with `--json`.
+    #[track_caller]
+    pub fn object(&self, args: &[&str]) -> Value {
+        self.run(&[args, &["--json"]].concat()).exits(0).object()
+    }
+
+    /// The objects that a command prints with `--json`.
+    #[track_caller]
+    pub fn objects(&self, args: &[&str]) -> Vec<Value> {
+        self.run(&[args, &["--json"]].concat()).exits(0).objects()
+    }
+
+    /// Adds an MDM server and imports a token of the portal's MDM server `at_apple` for it.
+    pub fn onboard(&self, name: &str, at_apple: &str) {
+        self.run(&["server", "add", name, "--base-url", &self.apple.url]).exits(0);
+        let pem = self.token_key(name);
+        let file = self.issue(name, at_apple, &pem);
+        self.run(&["token", "import", name, &file]).exits(0);
+    }
+
+    /// Makes a token key and gives its certificate.
+    pub fn token_key(&self, name: &str) -> String {
+        self.run(&["token", "key", name]).exits(0).stdout
+    }
+
+    /// Has Apple issue a token for a certificate and writes the file.
+    pub fn issue(&self, name: &str, at_apple: &str, pem: &str) -> String {
+        let bytes = self.apple.issue_token(at_apple, pem, TokenShape::default()).expect("a token");
+        self.write(&format!("{name}.p7m"), bytes)
+    }
+
+    pub fn add_profile(&self, name: &str, json: &str) {
+        let file = self.write(&format!("{name}.json"), json);
+        self.run(&["profile", "new", name, "--file", &file]).exits(0);
+    }
+
+    /// The UUID that a profile has at Apple, for an MDM server.
+    pub fn profile_uuid(&self, profile: &str, server: &str) -> String {
+        let shown = self.object(&["profile", "show", profile]);
+        let published = shown["published"].as_array().expect("a list");
+        let here = published.iter().find(|one| one["server"] == server).expect("it was published there");
+        text(here, "profile_uuid").to_owned()
+    }
+
+    /// All devices of an MDM server as Adelie knows them, by serial number, the removed ones included.
+    pub fn table(&self, server: &str) -> BTreeMap<String, Value> {
+        let devices = self.objects(&["device", "list", "--server", server]);
+        devices.into_iter().map(|device| (text(&device, "serial_number").to_owned(), device)).collect()
+    }
+
+    pub fn device(&self, serial: &str) -> Value {
+        self.object(&["device", "show", serial])
+    }
+
+    /// The state of a device's assignment.
+    pub fn state(&self, serial: &str) -> String {
+        text(&self.device(serial)["assignment"], "state").to_owned()
+    }
+
+    /// Fails unless the table of the present devices of `server` is Apple's truth to the letter, and every one of
+    /// them has its wanted profile.
+    #[track_caller]
+    pub fn assert_exact(&self, server: &str, at_apple: &str) {
+        if let Err(difference) = self.compare(server, at_apple) {
+            panic!("not as at Apple: {difference}");
+        }
+    }
+
+    /// The first difference between the table and Apple's truth.
+    pub fn compare(&self, server: &str, at_apple: &str) -> Result<(), String> {
+        let truth = self.apple.devices(at_apple);
+        let mut table = self.table(server);
+        table.retain(|_, device| device["removed_at"].is_null());
+        let (ours, theirs): (Vec<_>, Vec<_>) = (table.keys().collect(), truth.keys().collect());
+        if ours != theirs {
+            let lost: Vec<_> = theirs.iter().filter(|serial| !table.contains_key(**serial)).collect();
+            let extra: Vec<_> = ours.iter().filter(|serial| !truth.contains_key(**serial)).collect();
+            return Err(format!("lost {lost:?}, too many {extra:?}"));
+        }
+        table.values().zip(truth.values()).try_for_each(|(ours, theirs)| same(ours, theirs))
+    }
+
+    pub fn has_key_file(&self) -> bool {
+        Path::new(&self.data_dir()).join("master.key").is_file()
+    }
+}
+
+fn same(ours: &Value, theirs: &TruthDevice) -> Result<(), String> {
+    let state = text(&ours["assignment"], "state");
+    let good = ours["profile_uuid"] == Value::from(theirs.profile_uuid.clone())
+        && ours["profile_status"] == Value::from(theirs.profile_status.clone())
+        && ours["device_family"] == Value::from(theirs.device_family.clone())
+        && matches!(theirs.profile_status.as_str(), "assigned" | "pushed")
+        && state == theirs.profile_status;
+    if good { Ok(()) } else { Err(format!("we have {ours}\nApple has {theirs:?}")) }
+}

@@ -23,7 +23,14 @@ pub struct Args {
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub struct Global {
     /// Where the key file is, and the database unless --database names another
-    #[arg(long, env = "ADELIE_DATA_DIR", global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        env = "ADELIE_DATA_DIR",
+        hide_env_values = true,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub data_dir: Option<PathBuf>,
     /// sqlite:PATH or postgres://USER@HOST/NAME
     #[arg(
@@ -36,13 +43,27 @@ pub struct Global {
     )]
     pub database: Option<String>,
     /// Configuration file (default: adelie.toml in the data directory, if there is one)
-    #[arg(long, env = "ADELIE_CONFIG", global = true, value_name = "FILE", help_heading = "Global options")]
+    #[arg(
+        long,
+        env = "ADELIE_CONFIG",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
     pub config: Option<PathBuf>,
     /// Print JSON: one object, or one object per line for lists
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// What to log to stderr, like `info` or `adelie_dep=debug`
-    #[arg(long, env = "ADELIE_LOG", global = true, value_name = "FILTER", help_heading = "Global options")]
+    #[arg(
+        long,
+        env = "ADELIE_LOG",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILTER",
+        help_heading = "Global options"
+    )]
     pub log: Option<String>,
 }
 
@@ -219,7 +240,13 @@ pub enum Profile {
 #[derive(Debug, ClapArgs)]
 pub struct Serve {
     /// Address of the health endpoints
-    #[arg(long, env = "ADELIE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "ADELIE_LISTEN",
+        hide_env_values = true,
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
     pub listen: SocketAddr,
 }
 

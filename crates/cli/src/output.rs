@@ -52,6 +52,11 @@ impl Output {
         Ok(writeln!(std::io::stderr(), "warning: {text}")?)
     }
 
+    /// Text as it is, to stderr.
+    pub fn aside(&self, text: &str) -> anyhow::Result<()> {
+        Ok(writeln!(std::io::stderr(), "{text}")?)
+    }
+
     /// What to do next, to stderr.
     pub fn hint(&self, text: &str) -> anyhow::Result<()> {
         Ok(writeln!(std::io::stderr(), "hint: {text}")?)

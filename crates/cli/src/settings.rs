@@ -217,3 +217,29 @@ fn default_data_dir() -> anyhow::Result<PathBuf> {
             wrong("no data directory is known, because HOME is not set", "set --data-dir or ADELIE_DATA_DIR")
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_in_the_docs_is_a_settings_file() {
+        let docs = include_str!("../../../docs/operations.md");
+        let sample =
+            docs.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a sample");
+        let file: File = toml::from_str(sample).expect("a settings file");
+        assert_eq!(file.removal_percent, Some(5));
+        assert!(toml::from_str::<File>("removal_percnt = 5").is_err());
+    }
+
+    #[test]
+    fn database_urls_are_told_apart_and_a_wrong_one_is_not_repeated() {
+        let sqlite = |text| database(text).expect("a database");
+        assert_eq!(sqlite("sqlite:///srv/a.db"), Database::Sqlite("/srv/a.db".into()));
+        assert_eq!(sqlite("sqlite:a.db"), Database::Sqlite("a.db".into()));
+        assert!(matches!(sqlite("postgres://me@db/adelie"), Database::Postgres(_)));
+        let error = database("mysql://me:secret@db/adelie").expect_err("not one of ours");
+        assert!(!format!("{error:?}").contains("secret"));
+        assert!(database("sqlite:").is_err());
+    }
+}

@@ -116,3 +116,165 @@ pub fn removal_is_plausible(settings: &Settings, absent: u64, present: u64) -> b
     let share = present.saturating_mul(settings.removal_percent) / 100;
     absent < present && absent <= share.max(settings.removal_floor)
 }
+
+#[cfg(test)]
+mod tests {
+    use adelie_model::{Counts, Cursor, RunId, SeededEntropy, ServerId, TokenState};
+    use adelie_store::{FullPhase, SyncSettings, TokenHealth};
+
+    use super::*;
+
+    const MANUAL: Request = Request::Sync { full: false, force: false, accept_removals: false };
+    const MANUAL_FULL: Request = Request::Sync { full: true, force: false, accept_removals: false };
+    const FORCED: Request = Request::Sync { full: false, force: true, accept_removals: false };
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::days(1000) + TimeDelta::minutes(minutes)
+    }
+
+    fn server(last_full: Option<Timestamp>, next: Option<Timestamp>) -> MdmServer {
+        MdmServer {
+            id: ServerId(1),
+            name: "lab".parse().expect("a name"),
+            base_url: "http://127.0.0.1:1".to_owned(),
+            paused: false,
+            created_at: at(0),
+            sync: SyncSettings::default(),
+            token: TokenHealth { state: TokenState::Valid, detail: None, since: None, expires_at: None },
+            account: None,
+            last_full_at: last_full,
+            last_sync_at: last_full,
+            next_sync_at: next,
+            failures: 0,
+            last_error: None,
+            attention: None,
+        }
+    }
+
+    fn position(cursor: bool) -> SyncPosition {
+        SyncPosition { delta_cursor: cursor.then(|| Cursor("c".to_owned())), full: None, stuck: 0 }
+    }
+
+    fn run(kind: SyncKind, trigger: Trigger, outcome: RunOutcome, started_at: Timestamp) -> SyncRun {
+        SyncRun {
+            id: RunId(1),
+            server: ServerId(1),
+            kind,
+            trigger,
+            started_at,
+            finished_at: Some(started_at),
+            outcome,
+            error: None,
+            counts: Counts::default(),
+        }
+    }
+
+    fn decide(server: &MdmServer, position: &SyncPosition, recent: &[SyncRun], request: &Request) -> Plan {
+        plan(&Settings::default(), server, position, recent, request, at(60))
+    }
+
+    fn sync(kind: SyncKind, trigger: Trigger) -> Plan {
+        Plan::Sync { kind, trigger, restart: false }
+    }
+
+    #[test]
+    fn the_first_sync_is_full_and_later_ones_are_deltas_until_a_week_has_passed() {
+        let first = decide(&server(None, None), &position(false), &[], &Request::Due);
+        assert_eq!(first, sync(SyncKind::Full, Trigger::Schedule));
+        let later = server(Some(at(0)), Some(at(50)));
+        assert_eq!(
+            decide(&later, &position(true), &[], &Request::Due),
+            sync(SyncKind::Delta, Trigger::Schedule)
+        );
+        let week_ago = server(Some(at(60) - TimeDelta::days(7)), Some(at(50)));
+        assert_eq!(
+            decide(&week_ago, &position(true), &[], &Request::Due),
+            sync(SyncKind::Full, Trigger::Schedule)
+        );
+        let not_yet = server(Some(at(0)), Some(at(61)));
+        assert_eq!(decide(&not_yet, &position(true), &[], &Request::Due), Plan::NotDue);
+    }
+
+    #[test]
+    fn an_operator_who_asks_again_too_early_is_told_when() {
+        let server = server(Some(at(50)), None);
+        let recent = [run(SyncKind::Delta, Trigger::Manual, RunOutcome::Done, at(50))];
+        let early = Plan::TooEarly { allowed_at: at(65), kind: SyncKind::Delta };
+        assert_eq!(decide(&server, &position(true), &recent, &MANUAL), early);
+        assert_eq!(
+            decide(&server, &position(true), &recent, &FORCED),
+            sync(SyncKind::Delta, Trigger::Forced)
+        );
+        // What the schedule did, and what failed, does not count against the operator.
+        let others = [
+            run(SyncKind::Delta, Trigger::Schedule, RunOutcome::Done, at(59)),
+            run(SyncKind::Delta, Trigger::Manual, RunOutcome::Failed, at(58)),
+        ];
+        assert_eq!(
+            decide(&server, &position(true), &others, &MANUAL),
+            sync(SyncKind::Delta, Trigger::Manual)
+        );
+    }
+
+    #[test]
+    fn a_manual_full_sync_is_allowed_once_a_week() {
+        let server = server(Some(at(0)), None);
+        let recent = [run(SyncKind::Full, Trigger::Manual, RunOutcome::Done, at(0))];
+        let allowed_at = at(0) + TimeDelta::days(7);
+        let early = Plan::TooEarly { allowed_at, kind: SyncKind::Full };
+        assert_eq!(decide(&server, &position(true), &recent, &MANUAL_FULL), early);
+        assert_eq!(
+            decide(&server, &position(true), &recent, &MANUAL),
+            sync(SyncKind::Delta, Trigger::Manual)
+        );
+    }
+
+    #[test]
+    fn what_a_killed_run_left_open_may_always_go_on() {
+        let open = SyncPosition {
+            full: Some(FullPhase { generation: RunId(1), phase: SyncPhase::Fetch, fetch_cursor: None }),
+            ..position(true)
+        };
+        let recent = [run(SyncKind::Delta, Trigger::Manual, RunOutcome::Done, at(59))];
+        assert_eq!(
+            decide(&server(None, None), &open, &recent, &MANUAL),
+            sync(SyncKind::Full, Trigger::Manual)
+        );
+    }
+
+    /// L2: a cursor that does not move leads to a full sync under a new generation.
+    #[test]
+    fn a_cursor_that_does_not_move_is_left_behind() {
+        let stuck = SyncPosition { stuck: STUCK_LIMIT, ..position(true) };
+        let plan = decide(&server(Some(at(0)), None), &stuck, &[], &Request::Due);
+        assert_eq!(plan, Plan::Sync { kind: SyncKind::Full, trigger: Trigger::Schedule, restart: true });
+    }
+
+    #[test]
+    fn the_next_sync_keeps_near_the_interval_and_failures_back_off() {
+        let (settings, entropy) = (Settings::default(), SeededEntropy::new(7));
+        for _ in 0..200 {
+            let minutes = (next_after_success(&settings, at(0), &entropy) - at(0)).num_seconds();
+            assert!((810..=990).contains(&minutes), "{minutes}");
+            let failure = |failures| {
+                (next_after_failure(&settings, failures, None, at(0), &entropy) - at(0)).num_seconds()
+            };
+            assert!((60..=66).contains(&failure(0)));
+            assert!((240..=264).contains(&failure(2)));
+            assert!((900..=990).contains(&failure(40)));
+        }
+        let asked = at(500);
+        assert_eq!(next_after_failure(&settings, 0, Some(asked), at(0), &entropy), asked);
+    }
+
+    /// L9: more than the set share of removals needs an operator's word, and so does an empty list.
+    #[test]
+    fn implausible_removals_are_held() {
+        let plausible = |absent, present| removal_is_plausible(&Settings::default(), absent, present);
+        assert!(plausible(100, 1000));
+        assert!(!plausible(101, 1000));
+        assert!(plausible(5, 8));
+        assert!(!plausible(6, 8));
+        assert!(!plausible(3, 3));
+    }
+}

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adelie_model::{ServerId, Timestamp};
@@ -26,7 +27,12 @@ pub struct Service {
     engine: Engine,
     running: Arc<Mutex<HashMap<ServerId, Running>>>,
     slots: Arc<Semaphore>,
+    /// Heartbeats in a row at which the store did not answer.
+    deaf: AtomicU32,
 }
+
+/// Heartbeats between two log lines about a store that does not answer.
+const COMPLAIN_EVERY: u32 = 60;
 
 /// What this process knows of a server beside the store: whether it is at work on it, and how long to leave it alone.
 #[derive(Clone, Copy, Default)]
@@ -44,7 +50,7 @@ impl Service {
     #[must_use]
     pub fn new(engine: Engine) -> Self {
         let slots = Arc::new(Semaphore::new(engine.settings.servers_at_once.max(1)));
-        Self { engine, running: Arc::default(), slots }
+        Self { engine, running: Arc::default(), slots, deaf: AtomicU32::new(0) }
     }
 
     /// Works until `stop`, then waits for what is under way to reach a safe point.
@@ -76,9 +82,17 @@ impl Service {
         let now = self.engine.clock.now();
         // More than there are slots, because some of them may be at work or have to be left alone.
         let ids = match self.engine.store.servers_with_work(now, 1000).await {
-            Ok(ids) => ids,
+            Ok(ids) => {
+                if self.deaf.swap(0, Ordering::Relaxed) > 0 {
+                    tracing::info!("the store answers again");
+                }
+                ids
+            }
             Err(error) => {
-                tracing::error!(error = %crate::chain(&error), "the store could not say what is due; trying again");
+                if self.deaf.fetch_add(1, Ordering::Relaxed).is_multiple_of(COMPLAIN_EVERY) {
+                    let error = crate::chain(&error);
+                    tracing::error!(%error, "the store could not say what is due; trying again every second");
+                }
                 return;
             }
         };

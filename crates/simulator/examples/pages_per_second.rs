@@ -18,11 +18,13 @@ use adelie_model::{Clock, ManualClock};
 use adelie_simulator::{Settings, Simulator, TokenShape};
 use oauth1_request::signature_method::HmacSha1;
 use oauth1_request::{Builder, Credentials, ParameterList};
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
 use openssl::cms::CmsContentInfo;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
-use openssl::x509::X509Builder;
+use openssl::x509::{X509Builder, X509NameBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -127,6 +129,14 @@ impl Connection {
 async fn open_session(simulator: &Simulator, clock: &ManualClock, host: &str) -> Outcome<String> {
     let key = PKey::from_rsa(Rsa::generate(2048)?)?;
     let mut builder = X509Builder::new()?;
+    builder.set_serial_number(&*BigNum::from_u32(77)?.to_asn1_integer()?)?;
+    let mut name = X509NameBuilder::new()?;
+    name.append_entry_by_text("CN", "bench")?;
+    let name = name.build();
+    builder.set_subject_name(&name)?;
+    builder.set_issuer_name(&name)?;
+    builder.set_not_before(&*Asn1Time::days_from_now(0)?)?;
+    builder.set_not_after(&*Asn1Time::days_from_now(1)?)?;
     builder.set_pubkey(&key)?;
     builder.sign(&key, MessageDigest::sha256())?;
     let certificate = builder.build();

@@ -170,7 +170,7 @@ fn hardware(out: &mut Vec<u8>, device: &Device, kind: &Kind) {
 
 fn mac(out: &mut Vec<u8>, address: u64) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend_from_slice(b"F0189800"[..6].as_ref());
+    out.extend_from_slice(b"F01898");
     for place in (0..6).rev() {
         out.push(HEX[(address >> (4 * place) & 15) as usize]);
     }

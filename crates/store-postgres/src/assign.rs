@@ -155,6 +155,10 @@ async fn claim(
 }
 
 async fn settle(pool: &PgPool, lease: &Lease, settlements: &[Settlement], now: Timestamp) -> Attempt<()> {
+    // In the order in which everybody locks devices.
+    let mut settlements: Vec<_> = settlements.iter().collect();
+    settlements.sort_by(|a, b| a.serial.cmp(&b.serial));
+    let settlements = settlements.as_slice();
     let mut transaction = pool.begin().await?;
     fence::shared(&mut transaction, lease).await?;
     sqlx::query(
@@ -163,9 +167,11 @@ async fn settle(pool: &PgPool, lease: &Lease, settlements: &[Settlement], now: T
              SELECT d.id, s.state, s.reason, s.next_attempt_at, s.profile_uuid
              FROM UNNEST($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
                  AS s (serial, state, reason, next_attempt_at, profile_uuid)
-             JOIN devices d ON d.server_id = $1 AND d.serial = s.serial
+             CROSS JOIN LATERAL (
+                 SELECT id, assign_state, sent_epoch FROM devices
+                 WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
+             ) d
              WHERE d.assign_state = 'sent' AND d.sent_epoch = $2
-             ORDER BY d.serial FOR NO KEY UPDATE OF d
          )
          UPDATE devices d SET assign_state = l.state, assign_reason = l.reason,
              next_attempt_at = l.next_attempt_at,
@@ -224,17 +230,19 @@ async fn unclaim(
     sqlx::query(
         "-- unclaim
          WITH locked AS MATERIALIZED (
-             SELECT id FROM devices
-             WHERE server_id = $1 AND serial = ANY($2)
-                 AND assign_state IN ('sent', 'drifted', 'not_accessible')
-             ORDER BY serial FOR NO KEY UPDATE
+             SELECT d.id FROM UNNEST($2::text[]) AS s (serial)
+             CROSS JOIN LATERAL (
+                 SELECT id, assign_state FROM devices
+                 WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
+             ) d
+             WHERE d.assign_state IN ('sent', 'drifted', 'not_accessible')
          )
          UPDATE devices d SET assign_state = $3, assign_reason = $4, next_attempt_at = $5,
              attempts = CASE WHEN d.assign_state = 'sent' THEN GREATEST(d.attempts - 1, 0) ELSE d.attempts END
          FROM locked l WHERE d.id = l.id",
     )
     .bind(lease.server.0)
-    .bind(batch::texts(serials))
+    .bind(batch::in_order(serials))
     .bind(AssignState::Due.as_str())
     .bind(batch::text(reason))
     .bind(to_millis(at))

@@ -1,4 +1,9 @@
 //! Many devices in one statement: what every transaction that decides about devices loads and writes.
+//!
+//! `UNNEST … CROSS JOIN LATERAL (… LIMIT 1)` looks each serial number up by itself, in the order given. A plain
+//! join or `= ANY` leaves PostgreSQL the choice to read all devices of the MDM server instead; and as long as
+//! it has no statistics of that server, in the middle of a first import, it believes that to be cheap. For the
+//! same reason nothing but the key stands inside: a state there would invite it to walk that state's index.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -56,14 +61,18 @@ pub(crate) async fn load(
     }
     let found: Vec<DeviceRow> = sqlx::query_as(
         "-- load_devices
-         SELECT server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
-             profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
-             mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at,
-             assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id
-         FROM devices WHERE server_id = $1 AND serial = ANY($2) ORDER BY serial FOR NO KEY UPDATE",
+         SELECT d.* FROM UNNEST($2::text[]) AS s (serial)
+         CROSS JOIN LATERAL (
+             SELECT server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
+                 profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
+                 device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
+                 seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at,
+                 wanted_revision_id
+             FROM devices WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
+         ) d",
     )
     .bind(server.0)
-    .bind(texts(serials))
+    .bind(in_order(serials))
     .fetch_all(transaction)
     .await?;
     Ok(rows::all(found)?)
@@ -163,11 +172,15 @@ pub(crate) async fn seen(
     }
     sqlx::query(
         "-- seen_devices
-         UPDATE devices SET seen_run = COALESCE($3, seen_run), last_seen_at = GREATEST(last_seen_at, $4)
-         WHERE server_id = $1 AND serial = ANY($2)",
+         UPDATE devices d SET seen_run = COALESCE($3, d.seen_run), last_seen_at = GREATEST(d.last_seen_at, $4)
+         FROM UNNEST($2::text[]) AS s (serial)
+         CROSS JOIN LATERAL (
+             SELECT id FROM devices WHERE server_id = $1 AND serial = s.serial LIMIT 1
+         ) found
+         WHERE d.id = found.id",
     )
     .bind(server.0)
-    .bind(texts(serials))
+    .bind(in_order(serials))
     .bind(run.map(|run| run.0))
     .bind(to_millis(now))
     .execute(transaction)
@@ -204,9 +217,11 @@ pub(crate) async fn events(
     Ok(())
 }
 
-/// The serial numbers as an array parameter.
-pub(crate) fn texts(serials: &[SerialNumber]) -> Vec<&str> {
-    column(serials, SerialNumber::as_str)
+/// Serial numbers as an array parameter, in the order in which everybody locks devices.
+pub(crate) fn in_order(serials: &[SerialNumber]) -> Vec<&str> {
+    let mut texts = column(serials, SerialNumber::as_str);
+    texts.sort_unstable();
+    texts
 }
 
 /// One column of rows as an array parameter.

@@ -319,3 +319,74 @@ async fn every_table_has_a_comment() {
     .expect("a list");
     assert!(silent.is_empty(), "{silent:?}");
 }
+
+/// A batch reads what it is about and not the whole MDM server, also while PostgreSQL has no statistics of
+/// it, as in the middle of a first import.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_does_not_read_the_whole_server() {
+    const ALL: usize = 10_000;
+    const BATCH: u32 = 100;
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let silence = "ALTER TABLE devices SET (autovacuum_enabled = false)";
+    sqlx::query(silence).execute(&mut connection).await.expect("no statistics are made");
+    let (lease, revision) = due(&database.store, ALL).await.expect("a world");
+    // What a connection has read is told at its end.
+    database.store.close().await;
+    let before = reads(&database, "n_tup_ins", ALL as i64).await;
+
+    let store = PostgresStore::connect(&database.url).await.expect("it opens");
+    let serials: Vec<_> = (0..BATCH as usize).map(serial).collect();
+    page(&store, &lease, BATCH as usize, "BLUE").await.expect("a page");
+    let claimed = store.claim_due(&lease, revision, BATCH, at(2), at(300)).await.expect("a claim");
+    assert_eq!(claimed.len(), BATCH as usize);
+    let mut claimed: Vec<_> = claimed.into_iter().map(|claim| claim.serial).collect();
+    let given_back = claimed.split_off(50);
+    let failed = |serial: SerialNumber| Settlement {
+        serial,
+        state: AssignState::NotAccessible,
+        reason: "unknown".to_owned(),
+        next_attempt_at: Some(at(4)),
+        profile_uuid: None,
+    };
+    let settlements: Vec<_> = claimed.into_iter().map(failed).collect();
+    store.settle(&lease, &settlements, at(3)).await.expect("settled");
+    store.unclaim(&lease, &given_back, "not sent", at(3)).await.expect("given back");
+    assert_eq!(store.to_read_back(&lease, at(5), BATCH).await.expect("a list").len(), 50);
+    store.commit_details(&lease, &[], &serials[..10], at(5)).await.expect("details");
+    store.servers_with_work(at(5), 10).await.expect("a list");
+    store.next_attempt_at(lease.server).await.expect("a moment");
+    store.set_defaults(lease.server, &[(Scope::Any, None)]).await.expect("no default");
+    store.decide_anew(&lease, at(6), BATCH).await.expect("decided");
+    let run = store.begin_run(&lease, SyncKind::Full, Trigger::Manual, false, at(7)).await.expect("a run");
+    store.remove_absent(&lease, run.id, run.id, BATCH, at(8)).await.expect("removed");
+    store.device(&serials[50]).await.expect("a device");
+    store.devices(&DeviceFilter::default(), None, 50).await.expect("a list");
+    store.close().await;
+
+    let updated = 4 * i64::from(BATCH);
+    let read = reads(&database, "n_tup_upd", updated).await - before;
+    // With what is there now 2,500; any one statement that strays reads thousands more.
+    assert!(read < 40 * i64::from(BATCH), "{read} rows or index entries were read for batches of {BATCH}");
+}
+
+/// Rows and index entries of `devices` that were read so far, once `column` of the statistics has come to
+/// `least`.
+async fn reads(database: &Database, column: &'static str, least: i64) -> i64 {
+    let mut connection = database.connection().await;
+    for _ in 0..1000 {
+        let (inserted, updated, read): (i64, i64, i64) = sqlx::query_as(
+            "SELECT n_tup_ins, n_tup_upd, seq_tup_read + (SELECT sum(idx_tup_read)::bigint
+                 FROM pg_stat_user_indexes WHERE relname = 'devices')
+             FROM pg_stat_user_tables WHERE relname = 'devices'",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .expect("statistics");
+        if (if column == "n_tup_ins" { inserted } else { updated }) >= least {
+            return read;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("PostgreSQL never told {column} of {least}")
+}

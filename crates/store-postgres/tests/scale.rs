@@ -47,6 +47,7 @@ fn record(number: usize, uuid: Option<&ProfileUuid>) -> Record {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the times are what this is run for")]
 async fn timed<T>(what: &str, work: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let value = work.await;

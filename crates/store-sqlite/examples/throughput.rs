@@ -3,6 +3,8 @@
 //! Commits pages of 1000 new devices, assigns all of them, then lists them again unchanged and changed, and
 //! prints rows per second for each, with the processor time of a page.
 
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::time::{Duration, Instant};
 
 use adelie_model::{

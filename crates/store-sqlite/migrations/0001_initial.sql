@@ -144,14 +144,15 @@ CREATE TABLE devices (
     CONSTRAINT devices_serial_unique UNIQUE (server_id, serial),
     CONSTRAINT devices_removed_is_a_state CHECK ((removed_at IS NOT NULL) = (assign_state = 'removed')),
     CONSTRAINT devices_due_for_something CHECK (
-        assign_state NOT IN ('due', 'sent', 'throttled', 'failed') OR wanted_revision_id IS NOT NULL),
+        assign_state NOT IN ('due', 'sent', 'throttled', 'failed', 'not_accessible', 'drifted')
+            OR wanted_revision_id IS NOT NULL),
     CONSTRAINT devices_due_at_some_time CHECK (assign_state NOT IN ('due', 'sent') OR next_attempt_at IS NOT NULL)
 );
-CREATE INDEX devices_by_serial ON devices (serial);
-CREATE INDEX devices_to_assign ON devices (server_id, wanted_revision_id, next_attempt_at)
-    WHERE assign_state IN ('due', 'throttled', 'failed');
-CREATE INDEX devices_to_read_back ON devices (server_id, next_attempt_at, assign_state, sent_epoch)
-    WHERE assign_state IN ('sent', 'drifted', 'not_accessible');
+-- What is due, what is to be read back, and how many devices are in each state, per MDM server and revision.
+-- There is no index on serial alone: writing it in Apple's order of serial numbers costs more than looking a
+-- device up at every MDM server in turn.
+CREATE INDEX devices_by_state ON devices (
+    server_id, assign_state, wanted_revision_id, next_attempt_at, sent_epoch);
 
 -- Runs of syncs, with what they counted. Numbers are never used twice, because devices are stamped with them.
 CREATE TABLE sync_runs (

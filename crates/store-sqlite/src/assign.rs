@@ -35,11 +35,11 @@ impl AssignStore for SqliteStore {
             };
             let found = sqlx::query(
                 "-- decide_batch
-                 SELECT server_id, serial, model, description, color, asset_tag, device_family, os,
+                 SELECT json_array(server_id, serial, model, description, color, asset_tag, device_family, os,
                      profile_status, profile_uuid, profile_assign_time, profile_push_time,
                      device_assigned_by, device_assigned_date, mdm_migration_deadline, extra, op_date,
                      first_seen_at, last_seen_at, seen_run, removed_at, assign_state, assign_reason, attempts,
-                     next_attempt_at, wanted_revision_id
+                     next_attempt_at, wanted_revision_id)
                  FROM devices WHERE server_id = ?1 AND serial > ?2 AND removed_at IS NULL
                  ORDER BY serial LIMIT ?3",
             )
@@ -71,7 +71,7 @@ impl AssignStore for SqliteStore {
             let found: Vec<(i64, i64)> = sqlx::query_as(
                 "-- due_groups
                  SELECT d.wanted_revision_id, count(*) AS devices
-                 FROM devices d INDEXED BY devices_to_assign
+                 FROM devices d INDEXED BY devices_by_state
                  WHERE d.server_id = ?1 AND d.assign_state IN ('due', 'throttled', 'failed')
                      AND d.next_attempt_at <= ?2
                      AND NOT EXISTS (SELECT 1 FROM published_profiles p
@@ -108,10 +108,10 @@ impl AssignStore for SqliteStore {
                 "-- claim_due
                  UPDATE devices SET assign_state = 'sent', attempts = attempts + 1, next_attempt_at = ?5,
                      sent_epoch = ?6
-                 WHERE id IN (SELECT id FROM devices INDEXED BY devices_to_assign
-                     WHERE server_id = ?1 AND wanted_revision_id = ?2
-                         AND assign_state IN ('due', 'throttled', 'failed') AND next_attempt_at <= ?3
-                     ORDER BY next_attempt_at LIMIT ?4)
+                 WHERE id IN (SELECT id FROM devices INDEXED BY devices_by_state
+                     WHERE server_id = ?1 AND assign_state IN ('due', 'throttled', 'failed')
+                         AND wanted_revision_id = ?2 AND next_attempt_at <= ?3
+                     LIMIT ?4)
                  RETURNING serial, attempts",
             )
             .bind(lease.server.0)
@@ -177,7 +177,7 @@ impl AssignStore for SqliteStore {
         run("look for devices to read back", async {
             let found: Vec<String> = sqlx::query_scalar(
                 "-- to_read_back
-                 SELECT serial FROM devices INDEXED BY devices_to_read_back
+                 SELECT serial FROM devices INDEXED BY devices_by_state
                  WHERE server_id = ?1 AND assign_state IN ('sent', 'drifted', 'not_accessible')
                      AND (next_attempt_at <= ?2 OR (assign_state = 'sent' AND sent_epoch <> ?3))
                  ORDER BY next_attempt_at LIMIT ?4",

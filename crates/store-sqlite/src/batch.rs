@@ -47,10 +47,10 @@ pub(crate) async fn load(
 ) -> Attempt<HashMap<SerialNumber, Device>> {
     let found = sqlx::query(
         "-- load_devices
-         SELECT server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
+         SELECT json_array(server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
              profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
              mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at,
-             assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id
+             assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id)
          FROM devices WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))",
     )
     .bind(server.0)
@@ -115,7 +115,7 @@ fn upsert_statement(size: usize) -> String {
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
-/// Binds a device in the order of [`rows::device`].
+/// Binds a device in the order of the statement.
 fn bind<'q>(query: Query<'q>, device: &'q Device) -> Attempt<Query<'q>> {
     let Device { actual, assignment, .. } = device;
     let extra = if actual.extra.is_empty() {

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::SqliteStore;
 use crate::failure::{Attempt, run};
-use crate::rows::{self, DEVICE_COLUMNS, count, word};
+use crate::rows::{self, count, word};
 
 #[async_trait]
 impl DeviceStore for SqliteStore {
@@ -21,11 +21,11 @@ impl DeviceStore for SqliteStore {
         run("list devices", async {
             let found = sqlx::query(
                 r"-- devices
-                 SELECT d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family,
+                 SELECT json_array(d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family,
                      d.os, d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
                      d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra,
                      d.op_date, d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.assign_state,
-                     d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id,
+                     d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id),
                      s.name, w.name, p.error
                  FROM devices d
                  CROSS JOIN mdm_servers s ON s.id = d.server_id
@@ -61,19 +61,19 @@ impl DeviceStore for SqliteStore {
         run("find a device", async {
             let found = sqlx::query(
                 "-- device
-                 SELECT d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family,
+                 SELECT json_array(d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family,
                      d.os, d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
                      d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra,
                      d.op_date, d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.assign_state,
-                     d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id,
+                     d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id),
                      s.name, w.name, p.error
-                 FROM devices d
-                 CROSS JOIN mdm_servers s ON s.id = d.server_id
+                 FROM mdm_servers s
+                 CROSS JOIN devices d ON d.server_id = s.id AND d.serial = ?1
                  LEFT JOIN profile_revisions r ON r.id = d.wanted_revision_id
                  LEFT JOIN profiles w ON w.id = r.profile_id
                  LEFT JOIN published_profiles p
                      ON p.server_id = d.server_id AND p.revision_id = d.wanted_revision_id
-                 WHERE d.serial = ?1 ORDER BY s.name",
+                 ORDER BY s.name",
             )
             .bind(serial.as_str())
             .fetch_all(&mut *self.read().await?)
@@ -90,7 +90,8 @@ impl DeviceStore for SqliteStore {
                  SELECT g.server_id, CASE WHEN p.error IS NOT NULL AND g.assign_state IN ('due', 'drifted')
                      THEN 'held' ELSE g.assign_state END AS state, sum(g.devices)
                  FROM (
-                     SELECT server_id, assign_state, wanted_revision_id, count(*) AS devices FROM devices
+                     SELECT server_id, assign_state, wanted_revision_id, count(*) AS devices
+                     FROM devices INDEXED BY devices_by_state
                      WHERE server_id BETWEEN ?1 AND ?2 GROUP BY server_id, assign_state, wanted_revision_id
                  ) g
                  LEFT JOIN published_profiles p
@@ -118,12 +119,12 @@ impl DeviceStore for SqliteStore {
 
 /// A row of the two lists above: a device, then the names around it.
 fn view(row: &SqliteRow) -> Attempt<DeviceView> {
-    let profile: Option<&str> = row.try_get(DEVICE_COLUMNS + 1)?;
+    let profile: Option<&str> = row.try_get(2)?;
     Ok(DeviceView {
         device: rows::device(row)?,
-        server: rows::name("mdm_servers.name", row.try_get(DEVICE_COLUMNS)?)?,
+        server: rows::name("mdm_servers.name", row.try_get(1)?)?,
         wanted_profile: profile.map(|name| rows::name::<ProfileName>("profiles.name", name)).transpose()?,
-        profile_error: row.try_get(DEVICE_COLUMNS + 2)?,
+        profile_error: row.try_get(3)?,
     })
 }
 
@@ -139,4 +140,12 @@ fn containing(text: &str) -> String {
     }
     pattern.push('%');
     pattern
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn wildcards_stand_for_themselves() {
+        assert_eq!(super::containing(r"50%_\ä"), r"%50\%\_\\ä%");
+    }
 }

@@ -60,3 +60,27 @@ pub(crate) fn store_error(doing: &'static str, error: sqlx::Error) -> StoreError
         _ => StoreError::Database { doing, source: Box::new(error) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+    use sqlx::sqlite::SqliteConnection;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_named() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql("PRAGMA max_page_count = 3; CREATE TABLE t (x)").execute(&mut connection).await.unwrap();
+        let error = sqlx::query("INSERT INTO t VALUES (zeroblob(100000))")
+            .execute(&mut connection)
+            .await
+            .expect_err("three pages are not enough");
+        let error = run::<()>("fill it", async { Err(error.into()) }).await.expect_err("as given");
+        assert!(matches!(error, StoreError::DiskFull(_)), "{error:?}");
+        assert!(error.is_transient());
+        let error = sqlx::query("SELECT nothing").execute(&mut connection).await.expect_err("no such column");
+        let error = store_error("look", error);
+        assert!(matches!(error, StoreError::Database { doing: "look", .. }), "{error:?}");
+    }
+}

@@ -12,49 +12,46 @@ pub(crate) async fn servers(
     now: Timestamp,
     limit: u32,
 ) -> Attempt<Vec<ServerId>> {
-    // `groups` jumps from one (server, revision) with assignments to the next, a step each in the index,
-    // however many devices wait in between.
     let found: Vec<i64> = sqlx::query_scalar(
         "-- servers_with_work
-         WITH RECURSIVE groups (server_id, revision_id) AS (
-             SELECT * FROM (SELECT server_id, wanted_revision_id FROM devices INDEXED BY devices_to_assign
-                 WHERE assign_state IN ('due', 'throttled', 'failed')
-                 ORDER BY server_id, wanted_revision_id LIMIT 1)
-             UNION ALL
-             SELECT d.server_id, d.wanted_revision_id FROM groups g JOIN devices d ON d.id = (
-                 SELECT id FROM devices INDEXED BY devices_to_assign
-                 WHERE assign_state IN ('due', 'throttled', 'failed')
-                     AND (server_id, wanted_revision_id) > (g.server_id, g.revision_id)
-                 ORDER BY server_id, wanted_revision_id LIMIT 1)
+         WITH RECURSIVE ready (id, next_sync_at, decide_after, lease_epoch) AS MATERIALIZED (
+             SELECT id, next_sync_at, decide_after, lease_epoch FROM mdm_servers s
+             WHERE paused = 0
+                 AND EXISTS (SELECT 1 FROM server_tokens t WHERE t.server_id = s.id AND t.is_current = 1)
          ),
-         assignments AS (
-             SELECT g.server_id, max(coalesce(CASE WHEN p.error IS NULL THEN 0 ELSE p.next_attempt_at END, 0),
-                 (SELECT min(next_attempt_at) FROM devices INDEXED BY devices_to_assign
-                     WHERE server_id = g.server_id AND wanted_revision_id = g.revision_id
-                         AND assign_state IN ('due', 'throttled', 'failed'))) AS due_at
-             FROM groups g
-             LEFT JOIN published_profiles p ON p.server_id = g.server_id AND p.revision_id = g.revision_id
+         -- From one revision that devices in a state are to have to the next, a step each in the index,
+         -- however many devices there are of each.
+         states (state) AS (
+             VALUES ('due'), ('throttled'), ('failed'), ('sent'), ('drifted'), ('not_accessible')
          ),
-         due AS (
-             SELECT id AS server_id, coalesce(next_sync_at, 0) AS due_at FROM mdm_servers
+         groups (server_id, state, revision_id) AS (
+             SELECT r.id, s.state, (SELECT min(d.wanted_revision_id) FROM devices d INDEXED BY devices_by_state
+                 WHERE d.server_id = r.id AND d.assign_state = s.state)
+             FROM ready r CROSS JOIN states s
              UNION ALL
-             SELECT server_id, due_at FROM assignments
+             SELECT server_id, state, (SELECT min(d.wanted_revision_id) FROM devices d INDEXED BY devices_by_state
+                 WHERE d.server_id = g.server_id AND d.assign_state = g.state
+                     AND d.wanted_revision_id > g.revision_id)
+             FROM groups g WHERE g.revision_id IS NOT NULL
+         ),
+         due (server_id, due_at) AS (
+             SELECT id, coalesce(next_sync_at, 0) FROM ready
              UNION ALL
-             SELECT id, 0 FROM mdm_servers WHERE decide_after IS NOT NULL
+             SELECT id, 0 FROM ready WHERE decide_after IS NOT NULL
              UNION ALL
-             SELECT s.id, (SELECT min(d.next_attempt_at) FROM devices d INDEXED BY devices_to_read_back
-                 WHERE d.server_id = s.id AND d.assign_state IN ('sent', 'drifted', 'not_accessible'))
-             FROM mdm_servers s
+             SELECT g.server_id, max((SELECT min(d.next_attempt_at) FROM devices d INDEXED BY devices_by_state
+                     WHERE d.server_id = g.server_id AND d.assign_state = g.state
+                         AND d.wanted_revision_id = g.revision_id),
+                 -- A revision that Apple refuses waits until it is tried again; reading back does not.
+                 coalesce((SELECT p.next_attempt_at FROM published_profiles p
+                     WHERE p.server_id = g.server_id AND p.revision_id = g.revision_id AND p.error IS NOT NULL
+                         AND g.state IN ('due', 'throttled', 'failed')), 0))
+             FROM groups g WHERE g.revision_id IS NOT NULL
              UNION ALL
-             SELECT s.id, 0 FROM mdm_servers s WHERE EXISTS (
-                 SELECT 1 FROM devices d INDEXED BY devices_to_read_back WHERE d.server_id = s.id
-                     AND d.assign_state IN ('sent', 'drifted', 'not_accessible')
-                     AND d.assign_state = 'sent' AND d.sent_epoch <> s.lease_epoch)
+             SELECT r.id, 0 FROM ready r WHERE EXISTS (SELECT 1 FROM devices d INDEXED BY devices_by_state
+                 WHERE d.server_id = r.id AND d.assign_state = 'sent' AND d.sent_epoch <> r.lease_epoch)
          )
-         SELECT s.id FROM due JOIN mdm_servers s ON s.id = due.server_id
-         WHERE due.due_at <= ?1 AND s.paused = 0
-             AND EXISTS (SELECT 1 FROM server_tokens t WHERE t.server_id = s.id AND t.is_current = 1)
-         GROUP BY s.id ORDER BY min(due.due_at), s.id LIMIT ?2",
+         SELECT server_id FROM due WHERE due_at <= ?1 GROUP BY server_id ORDER BY min(due_at), server_id LIMIT ?2",
     )
     .bind(now.timestamp_millis())
     .bind(limit)
@@ -71,27 +68,24 @@ pub(crate) async fn next_attempt(
 ) -> Attempt<Option<Timestamp>> {
     let next: Option<i64> = sqlx::query_scalar(
         "-- next_attempt_at
-         WITH RECURSIVE revisions (id) AS (
-             SELECT min(wanted_revision_id) FROM devices INDEXED BY devices_to_assign
-             WHERE server_id = ?1 AND assign_state IN ('due', 'throttled', 'failed')
+         WITH RECURSIVE states (state) AS (
+             VALUES ('due'), ('throttled'), ('failed'), ('sent'), ('drifted'), ('not_accessible')
+         ),
+         groups (state, revision_id) AS (
+             SELECT s.state, (SELECT min(d.wanted_revision_id) FROM devices d INDEXED BY devices_by_state
+                 WHERE d.server_id = ?1 AND d.assign_state = s.state)
+             FROM states s
              UNION ALL
-             SELECT (SELECT min(wanted_revision_id) FROM devices INDEXED BY devices_to_assign
-                 WHERE server_id = ?1 AND assign_state IN ('due', 'throttled', 'failed')
-                     AND wanted_revision_id > revisions.id)
-             FROM revisions WHERE revisions.id IS NOT NULL
+             SELECT state, (SELECT min(d.wanted_revision_id) FROM devices d INDEXED BY devices_by_state
+                 WHERE d.server_id = ?1 AND d.assign_state = g.state AND d.wanted_revision_id > g.revision_id)
+             FROM groups g WHERE g.revision_id IS NOT NULL
          )
-         SELECT min(at) FROM (
-             SELECT max(coalesce(CASE WHEN p.error IS NULL THEN 0 ELSE p.next_attempt_at END, 0),
-                 (SELECT min(next_attempt_at) FROM devices INDEXED BY devices_to_assign
-                     WHERE server_id = ?1 AND wanted_revision_id = r.id
-                         AND assign_state IN ('due', 'throttled', 'failed'))) AS at
-             FROM revisions r
-             LEFT JOIN published_profiles p ON p.server_id = ?1 AND p.revision_id = r.id
-             WHERE r.id IS NOT NULL
-             UNION ALL
-             SELECT min(next_attempt_at) FROM devices INDEXED BY devices_to_read_back
-             WHERE server_id = ?1 AND assign_state IN ('sent', 'drifted', 'not_accessible')
-         )",
+         SELECT min(max((SELECT min(d.next_attempt_at) FROM devices d INDEXED BY devices_by_state
+                 WHERE d.server_id = ?1 AND d.assign_state = g.state AND d.wanted_revision_id = g.revision_id),
+             coalesce((SELECT p.next_attempt_at FROM published_profiles p
+                 WHERE p.server_id = ?1 AND p.revision_id = g.revision_id AND p.error IS NOT NULL
+                     AND g.state IN ('due', 'throttled', 'failed')), 0)))
+         FROM groups g WHERE g.revision_id IS NOT NULL",
     )
     .bind(server.0)
     .fetch_one(connection)

@@ -48,7 +48,7 @@ async fn new(context: &Context, name: ProfileName, file: &Path) -> anyhow::Resul
         Err(error) => return Err(error.into()),
     };
     for warning in &checked.warnings {
-        context.out.warn(&warning.to_string())?;
+        context.out.aside(&warning.to_string())?;
     }
     if context.out.json {
         context.out.object(&object(&revision))?;

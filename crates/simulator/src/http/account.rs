@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::gate::Visit;
-use super::reply::Reply;
+use super::gate::{Answer, Visit};
+use super::reply::{Refusal, Reply};
 use crate::state::mix;
 
-pub(crate) fn account(visit: &Visit<'_>) -> Reply {
+pub(crate) fn account(visit: &Visit<'_>) -> Answer {
     let world = visit.simulator.world();
-    let Some(server) = world.server(visit.server) else { return Reply::status(500) };
+    let Some(server) = world.server(visit.server) else { return Err(Refusal(500, "")) };
     let organization = &server.organization;
     let number = organization.bytes().fold(11, |hash, byte| mix(hash ^ u64::from(byte)));
     let mut account = json!({
@@ -31,7 +31,7 @@ pub(crate) fn account(visit: &Visit<'_>) -> Reply {
         fields.insert("org_version".to_owned(), Value::from("v2"));
         fields.insert("urls".to_owned(), urls(visit));
     }
-    Reply::json(&account)
+    Ok(Reply::json(&account))
 }
 
 fn urls(visit: &Visit<'_>) -> Value {

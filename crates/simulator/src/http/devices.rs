@@ -3,18 +3,15 @@
 use adelie_dep::endpoints::{activation_lock, device_details, disown as disowning};
 use serde_json::{Value, json};
 
-use super::gate::{Visit, body};
+use super::gate::{Answer, Visit, body};
 use super::profiles::{results, texts};
-use super::reply::Reply;
+use super::reply::{Refusal, Reply};
 use crate::render::{self, Class};
 
-pub(crate) fn details(visit: &Visit<'_>) -> Reply {
-    let request: device_details::Request = match body(visit.ask) {
-        Ok(request) => request,
-        Err(refusal) => return refusal,
-    };
+pub(crate) fn details(visit: &Visit<'_>) -> Answer {
+    let request: device_details::Request = body(visit.ask)?;
     if request.devices.is_empty() {
-        return Reply::code(400, "DEVICE_ID_REQUIRED");
+        return Err(Refusal(400, "DEVICE_ID_REQUIRED"));
     }
     let class = Class::of(visit.version);
     let (found, profiles) = {
@@ -46,51 +43,45 @@ pub(crate) fn details(visit: &Visit<'_>) -> Reply {
         }
     }
     out.extend_from_slice(b"}}");
-    Reply::pieces(vec![out.into()]).about(found.len())
+    Ok(Reply::pieces(vec![out.into()]).about(found.len()))
 }
 
-pub(crate) fn disown(visit: &Visit<'_>) -> Reply {
-    let request: disowning::Request = match body(visit.ask) {
-        Ok(request) => request,
-        Err(refusal) => return refusal,
-    };
+pub(crate) fn disown(visit: &Visit<'_>) -> Answer {
+    let request: disowning::Request = body(visit.ask)?;
     if request.devices().is_empty() {
-        return Reply::code(400, "DEVICE_ID_REQUIRED");
+        return Err(Refusal(400, "DEVICE_ID_REQUIRED"));
     }
     let serials = texts(request.devices());
     let mut world = visit.simulator.world_mut();
     if !world.server(visit.server).is_some_and(|server| server.may_release) {
-        return Reply::code(403, "ACCESS_DENIED");
+        return Err(Refusal(403, "ACCESS_DENIED"));
     }
     let assigned = world.disown(visit.server, &serials, &visit.moment);
-    Reply::json(&results(&assigned, visit.version)).about(serials.len())
+    Ok(Reply::json(&results(&assigned, visit.version)).about(serials.len()))
 }
 
-pub(crate) fn lock(visit: &Visit<'_>) -> Reply {
-    let request: activation_lock::Request = match body(visit.ask) {
-        Ok(request) => request,
-        Err(refusal) => return refusal,
-    };
+pub(crate) fn lock(visit: &Visit<'_>) -> Answer {
+    let request: activation_lock::Request = body(visit.ask)?;
     let serial = request.device.as_str();
     if serial.is_empty() {
-        return Reply::code(400, "DEVICE_ID_REQUIRED");
+        return Err(Refusal(400, "DEVICE_ID_REQUIRED"));
     }
     let status = visit.simulator.world_mut().lock(visit.server, serial);
-    Reply::json(&json!({ "serial_number": serial, "response_status": status })).about(1)
+    Ok(Reply::json(&json!({ "serial_number": serial, "response_status": status })).about(1))
 }
 
-pub(crate) fn replacement(visit: &Visit<'_>) -> Reply {
+pub(crate) fn replacement(visit: &Visit<'_>) -> Answer {
     let serial = visit.ask.parameter("device").filter(|serial| !serial.is_empty());
-    let Some(serial) = serial else { return Reply::code(400, "DEVICE_ID_REQUIRED") };
+    let Some(serial) = serial else { return Err(Refusal(400, "DEVICE_ID_REQUIRED")) };
     let world = visit.simulator.world();
     // The endpoint is part of version 10; below it there is nothing at this path.
     let special = (visit.version >= 10).then(|| world.find_at(visit.server, &serial)).flatten();
     match special.and_then(|number| world.specials.get(&number)?.replaces.as_ref()) {
-        Some((original, date)) => Reply::json(&json!({
+        Some((original, date)) => Ok(Reply::json(&json!({
             "serial_number": serial,
             "original_device_serial_number": original,
             "replacement_date": date,
-        })),
-        None => Reply::code(404, "DEVICE_NOT_FOUND"),
+        }))),
+        None => Err(Refusal(404, "DEVICE_NOT_FOUND")),
     }
 }

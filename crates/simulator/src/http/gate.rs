@@ -4,7 +4,7 @@ use adelie_dep::Endpoint;
 use adelie_dep::endpoints as wire;
 use axum::http::Method;
 
-use super::reply::{JSON, Reply};
+use super::reply::{JSON, Refusal, Reply};
 use super::{Ask, account, devices, lists, other, profiles, session};
 use crate::Simulator;
 use crate::faults::Fault;
@@ -23,7 +23,10 @@ pub(crate) struct Visit<'a> {
     pub(crate) fault: Option<&'a Fault>,
 }
 
-type Handler = fn(&Visit<'_>) -> Reply;
+/// What an endpoint answers.
+pub(crate) type Answer = Result<Reply, Refusal>;
+
+type Handler = fn(&Visit<'_>) -> Answer;
 
 const SESSION: &str = wire::session::PATH;
 
@@ -86,14 +89,14 @@ pub(crate) fn answer(simulator: &Simulator, ask: &Ask, settings: &Settings, faul
             Some(Ok(handler)) => Some(handler),
         }
     };
-    if let Some(refusal) = headers(ask, settings) {
-        return refusal;
+    if let Err(refusal) = headers(ask, settings) {
+        return refusal.into();
     }
     let moment = Moment { now_ms: simulator.clock().now_ms(), settings };
     let Some(handler) = handler else { return session::open(simulator, ask, &moment) };
     let (server, rotated) = match enter(simulator, ask, &moment) {
         Ok(entered) => entered,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into(),
     };
     let version = ask
         .header("x-server-protocol-version")
@@ -103,6 +106,7 @@ pub(crate) fn answer(simulator: &Simulator, ask: &Ask, settings: &Settings, faul
     let terms = simulator.world().server(server).map(|server| server.terms);
     let mut reply = if terms == Some(Terms::Signed) {
         handler(&Visit { simulator, ask, settings, moment, server, version, fault })
+            .unwrap_or_else(Reply::from)
     } else {
         Reply::code(403, "T_C_NOT_SIGNED")
     };
@@ -113,25 +117,25 @@ pub(crate) fn answer(simulator: &Simulator, ask: &Ask, settings: &Settings, faul
     }
 }
 
-fn headers(ask: &Ask, settings: &Settings) -> Option<Reply> {
+fn headers(ask: &Ask, settings: &Settings) -> Result<(), Refusal> {
     let agent = ask.header("user-agent").map_or("", str::trim);
     if agent.is_empty() && settings.user_agent_required {
-        return Some(Reply::code(400, "USER_AGENT_MISSING"));
+        return Err(Refusal(400, "USER_AGENT_MISSING"));
     }
     if settings
         .user_agents_refused
         .iter()
         .any(|refused| !refused.is_empty() && agent.starts_with(refused.as_str()))
     {
-        return Some(Reply::code(400, "USER_AGENT_INVALID"));
+        return Err(Refusal(400, "USER_AGENT_INVALID"));
     }
     if settings.depsim && ask.header("content-type") != Some(JSON) {
-        return Some(Reply::code(400, "MALFORMED_REQUEST_BODY"));
+        return Err(Refusal(400, "MALFORMED_REQUEST_BODY"));
     }
-    None
+    Ok(())
 }
 
-fn enter(simulator: &Simulator, ask: &Ask, moment: &Moment<'_>) -> Result<(u16, Option<String>), Reply> {
+fn enter(simulator: &Simulator, ask: &Ask, moment: &Moment<'_>) -> Result<(u16, Option<String>), Refusal> {
     let world = simulator.world();
     let session = ask.header("x-adm-auth-session");
     let entered = simulator.access().enter(session, moment.settings, moment.now_ms, &world.entropy);
@@ -140,12 +144,12 @@ fn enter(simulator: &Simulator, ask: &Ask, moment: &Moment<'_>) -> Result<(u16, 
             Ok((server, rotated))
         }
         // The token behind the session is no longer good; `/session` says why.
-        Ok(_) | Err(SessionError::Over) => Err(Reply::code(401, "UNAUTHORIZED")),
-        Err(SessionError::Unknown) => Err(Reply::code(403, "FORBIDDEN")),
+        Ok(_) | Err(SessionError::Over) => Err(Refusal(401, "UNAUTHORIZED")),
+        Err(SessionError::Unknown) => Err(Refusal(403, "FORBIDDEN")),
     }
 }
 
 /// The JSON body of a request, or Apple's refusal.
-pub(crate) fn body<T: serde::de::DeserializeOwned>(ask: &Ask) -> Result<T, Reply> {
-    serde_json::from_slice(&ask.body).map_err(|_| Reply::code(400, "MALFORMED_REQUEST_BODY"))
+pub(crate) fn body<T: serde::de::DeserializeOwned>(ask: &Ask) -> Result<T, Refusal> {
+    serde_json::from_slice(&ask.body).map_err(|_| Refusal(400, "MALFORMED_REQUEST_BODY"))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::gate::{Visit, body};
-use super::reply::Reply;
+use super::gate::{Answer, Visit, body};
+use super::reply::{Refusal, Reply};
 use crate::clock::time_text;
 use crate::faults::SameCursor;
 use crate::render::{self, Class, ProfileNames};
@@ -14,13 +14,13 @@ use crate::state::device::Device;
 use crate::state::listing::Rendered;
 use crate::state::pages::{Piece, Plan};
 
-pub(crate) fn fetch(visit: &Visit<'_>) -> Reply {
+pub(crate) fn fetch(visit: &Visit<'_>) -> Answer {
     answer(visit, |cursor, limit, class| {
         visit.simulator.world().plan_fetch(visit.server, cursor, limit, class, &visit.moment)
     })
 }
 
-pub(crate) fn sync(visit: &Visit<'_>) -> Reply {
+pub(crate) fn sync(visit: &Visit<'_>) -> Answer {
     answer(visit, |cursor, limit, _| {
         visit.simulator.world().plan_sync(visit.server, cursor, limit, &visit.moment)
     })
@@ -29,16 +29,10 @@ pub(crate) fn sync(visit: &Visit<'_>) -> Reply {
 fn answer(
     visit: &Visit<'_>,
     plan: impl Fn(Option<&str>, usize, Class) -> Result<Plan, crate::state::pages::CursorError>,
-) -> Reply {
-    let (cursor, limit) = match request(visit) {
-        Ok(request) => request,
-        Err(refusal) => return refusal,
-    };
+) -> Answer {
+    let (cursor, limit) = request(visit)?;
     let class = Class::of(visit.version);
-    let mut plan = match plan(cursor.as_deref(), limit, class) {
-        Ok(plan) => plan,
-        Err(error) => return Reply::code(400, error.code()),
-    };
+    let mut plan = plan(cursor.as_deref(), limit, class).map_err(|error| Refusal(400, error.code()))?;
     let mut parts = render(visit, &mut plan, class);
     if let Some(fault) = visit.fault {
         if fault.duplicates > 0 {
@@ -71,12 +65,12 @@ fn answer(
     pieces.push(Bytes::from_static(b"{\"devices\":["));
     pieces.append(&mut parts);
     pieces.push(Bytes::from(tail));
-    Reply::pieces(pieces).about(plan.devices)
+    Ok(Reply::pieces(pieces).about(plan.devices))
 }
 
 /// The cursor and the limit of a request. An empty body counts as an empty object, an empty cursor as none.
-fn request(visit: &Visit<'_>) -> Result<(Option<String>, usize), Reply> {
-    let malformed = || Reply::code(400, "MALFORMED_REQUEST_BODY");
+fn request(visit: &Visit<'_>) -> Result<(Option<String>, usize), Refusal> {
+    let malformed = || Refusal(400, "MALFORMED_REQUEST_BODY");
     let fields: Map<String, Value> = body(visit.ask)?;
     let cursor = match fields.get("cursor") {
         None | Some(Value::Null) => None,

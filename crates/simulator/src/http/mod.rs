@@ -58,11 +58,18 @@ async fn apple(State(simulator): State<Simulator>, request: Request) -> Response
     let (parts, body) = request.into_parts();
     let latency = simulator.settings().latency;
     let body = to_bytes(body, LARGEST_BODY).await;
+    let mut headers = parts.headers;
+    // HTTP/2 has the host in the address only.
+    if let (false, Some(authority)) = (headers.contains_key("host"), parts.uri.authority())
+        && let Ok(host) = authority.as_str().parse()
+    {
+        headers.insert("host", host);
+    }
     let ask = Ask {
         method: parts.method,
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().map(str::to_owned),
-        headers: parts.headers,
+        headers,
         body: body.as_ref().cloned().unwrap_or_default(),
     };
     if !latency.is_zero() {
@@ -84,6 +91,8 @@ async fn apple(State(simulator): State<Simulator>, request: Request) -> Response
     if let Some(fault) = &fault {
         reply = hurt(reply, fault, &simulator);
     }
+    // The passed-in clock, not the machine's: a client may measure `Retry-After` dates from this header.
+    reply.extra.push(("Date".to_owned(), httpdate::fmt_http_date(simulator.clock().base_now().into())));
     note(&simulator, &ask, &reply, fault.is_some());
     let gzip =
         settings.gzip && ask.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"));
@@ -148,7 +157,7 @@ fn note(simulator: &Simulator, ask: &Ask, reply: &Reply, fault: bool) {
     simulator.log().push(entry, settings.log_size);
 }
 
-/// An answer without a connection: what tests and the control API need.
+/// JSON as a body, for the control API.
 pub(crate) fn json_body(value: &serde_json::Value) -> Body {
     Body::from(value.to_string())
 }

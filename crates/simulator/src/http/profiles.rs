@@ -4,18 +4,15 @@ use adelie_dep::endpoints::{assign_profile, remove_profile};
 use adelie_model::{ProfileUuid, SerialNumber};
 use serde_json::{Map, Value, json};
 
-use super::gate::{Visit, body};
-use super::reply::Reply;
+use super::gate::{Answer, Visit, body};
+use super::reply::{Refusal, Reply};
 use crate::state::profile::refusal;
 use crate::state::{Assigned, random_hex};
 
-pub(crate) fn define(visit: &Visit<'_>) -> Reply {
-    let mut profile: Map<String, Value> = match body(visit.ask) {
-        Ok(profile) => profile,
-        Err(refusal) => return refusal,
-    };
+pub(crate) fn define(visit: &Visit<'_>) -> Answer {
+    let mut profile: Map<String, Value> = body(visit.ask)?;
     if let Some(code) = refusal(&profile) {
-        return Reply::code(400, code);
+        return Err(Refusal(400, code));
     }
     let devices = profile.remove("devices");
     profile.remove("profile_uuid");
@@ -30,61 +27,55 @@ pub(crate) fn define(visit: &Visit<'_>) -> Reply {
         let assigned = world.assign(visit.server, number, &serials, &visit.moment);
         merge(&mut answer, &results(&assigned, visit.version));
     }
-    Reply::json(&answer).about(serials.len())
+    Ok(Reply::json(&answer).about(serials.len()))
 }
 
-pub(crate) fn get(visit: &Visit<'_>) -> Reply {
+pub(crate) fn get(visit: &Visit<'_>) -> Answer {
     let uuid = visit.ask.parameter("profile_uuid").filter(|uuid| !uuid.is_empty());
-    let Some(uuid) = uuid else { return Reply::code(400, "PROFILE_UUID_REQUIRED") };
+    let Some(uuid) = uuid else { return Err(Refusal(400, "PROFILE_UUID_REQUIRED")) };
     let world = visit.simulator.world();
     match world.profiles.get(&uuid, visit.server) {
         Some((_, profile)) => {
             let mut fields = profile.content.clone();
             fields.insert("profile_uuid".to_owned(), Value::String(uuid));
-            Reply::json(&fields)
+            Ok(Reply::json(&fields))
         }
-        None if visit.settings.depsim => Reply::code(400, "PROFILE_NOT_FOUND"),
-        None => Reply::code(400, "NOT_FOUND"),
+        None if visit.settings.depsim => Err(Refusal(400, "PROFILE_NOT_FOUND")),
+        None => Err(Refusal(400, "NOT_FOUND")),
     }
 }
 
-pub(crate) fn assign(visit: &Visit<'_>) -> Reply {
-    let request: assign_profile::Request = match body(visit.ask) {
-        Ok(request) => request,
-        Err(refusal) => return refusal,
-    };
+pub(crate) fn assign(visit: &Visit<'_>) -> Answer {
+    let request: assign_profile::Request = body(visit.ask)?;
     let ProfileUuid(uuid) = request.profile_uuid;
     if uuid.is_empty() {
-        return Reply::code(400, "PROFILE_UUID_REQUIRED");
+        return Err(Refusal(400, "PROFILE_UUID_REQUIRED"));
     }
     if request.devices.is_empty() {
-        return Reply::code(400, "DEVICE_ID_REQUIRED");
+        return Err(Refusal(400, "DEVICE_ID_REQUIRED"));
     }
     let serials = texts(&request.devices);
     let mut world = visit.simulator.world_mut();
     let Some(number) = world.profiles.get(&uuid, visit.server).map(|(number, _)| number) else {
-        return match (visit.settings.depsim, visit.settings.unknown_profile_status) {
-            (true, _) | (_, 400) => Reply::code(400, "PROFILE_NOT_FOUND"),
-            _ => Reply::code(404, "NOT_FOUND"),
-        };
+        return Err(match (visit.settings.depsim, visit.settings.unknown_profile_status) {
+            (true, _) | (_, 400) => Refusal(400, "PROFILE_NOT_FOUND"),
+            _ => Refusal(404, "NOT_FOUND"),
+        });
     };
     let assigned = world.assign(visit.server, number, &serials, &visit.moment);
     let mut answer = json!({ "profile_uuid": uuid });
     merge(&mut answer, &results(&assigned, visit.version));
-    Reply::json(&answer).about(serials.len())
+    Ok(Reply::json(&answer).about(serials.len()))
 }
 
-pub(crate) fn remove(visit: &Visit<'_>) -> Reply {
-    let request: remove_profile::Request = match body(visit.ask) {
-        Ok(request) => request,
-        Err(refusal) => return refusal,
-    };
+pub(crate) fn remove(visit: &Visit<'_>) -> Answer {
+    let request: remove_profile::Request = body(visit.ask)?;
     if request.devices.is_empty() {
-        return Reply::code(400, "DEVICE_ID_REQUIRED");
+        return Err(Refusal(400, "DEVICE_ID_REQUIRED"));
     }
     let serials = texts(&request.devices);
     let assigned = visit.simulator.world_mut().unassign(visit.server, &serials, &visit.moment);
-    Reply::json(&results(&assigned, visit.version)).about(serials.len())
+    Ok(Reply::json(&results(&assigned, visit.version)).about(serials.len()))
 }
 
 /// The results of a request as Apple writes them at a protocol version.

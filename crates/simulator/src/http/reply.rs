@@ -27,6 +27,16 @@ pub(crate) struct Reply {
     pub(crate) cut_after: Option<usize>,
 }
 
+/// An error of Apple's: HTTP status and code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal(pub(crate) u16, pub(crate) &'static str);
+
+impl From<Refusal> for Reply {
+    fn from(Refusal(status, code): Refusal) -> Self {
+        Self::code(status, code)
+    }
+}
+
 impl Reply {
     /// A status without a body.
     pub(crate) fn status(status: u16) -> Self {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Ask;
-use super::reply::Reply;
+use super::reply::{Refusal, Reply};
 use crate::Simulator;
 use crate::oauth::{Signed, candidate_urls};
 use crate::state::{Moment, OAuthProblem, Terms};
@@ -13,12 +13,12 @@ pub(crate) fn open(simulator: &Simulator, ask: &Ask, moment: &Moment<'_>) -> Rep
         Ok((server, session)) => {
             Reply { server: Some(server), ..Reply::json(&json!({ "auth_session_token": session })) }
         }
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into(),
     }
 }
 
-fn admit(simulator: &Simulator, ask: &Ask, moment: &Moment<'_>) -> Result<(u16, String), Reply> {
-    let refuse = |problem: OAuthProblem| Reply::code(problem.0, problem.1);
+fn admit(simulator: &Simulator, ask: &Ask, moment: &Moment<'_>) -> Result<(u16, String), Refusal> {
+    let refuse = |problem: OAuthProblem| Refusal(problem.0, problem.1);
     let signed = Signed::parse(ask.header("authorization")).map_err(refuse)?;
     // Clients sign with their own clock, so simulated time does not count here.
     let now = simulator.clock().base_now().timestamp();
@@ -34,14 +34,14 @@ fn admit(simulator: &Simulator, ask: &Ask, moment: &Moment<'_>) -> Result<(u16, 
     if !signed.verify(ask.method.as_str(), &urls, &token.consumer_secret, &token.access_secret) {
         return Err(refuse(OAuthProblem(moment.settings.token_error_status, "signature_invalid")));
     }
-    let server = world.server(number).ok_or_else(|| Reply::status(500))?;
+    let server = world.server(number).ok_or(Refusal(500, ""))?;
     let mut access = simulator.access();
     // Only a good signature uses a nonce up, or anybody could use up those of others.
     if !access.fresh_nonce(token.number, signed.timestamp, &signed.nonce, now.saturating_sub(window)) {
         return Err(refuse(OAuthProblem(401, "nonce_used")));
     }
     if server.terms == Terms::Unsigned {
-        return Err(Reply { server: Some(number), ..Reply::code(403, "T_C_NOT_SIGNED") });
+        return Err(Refusal(403, "T_C_NOT_SIGNED"));
     }
     let session = access.open(number, token.number, moment.settings, moment.now_ms, &world.entropy);
     Ok((number, session))

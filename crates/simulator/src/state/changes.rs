@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::device::{CHECKED_IN, NO_PROFILE, NOBODY, Overrides, SPARSE, Special, Status};
+use super::device::{CHECKED_IN, DISOWNED, NO_PROFILE, NOBODY, Overrides, SPARSE, Special, Status};
 use super::events::{Event, Op};
 use super::serial::Serial;
 use super::{Moment, World, catalog, mix};
@@ -52,8 +52,12 @@ impl World {
         }
         // All serial numbers are looked at before the first device is made: all or nothing.
         let mut given = Vec::with_capacity(wanted.serials.len());
+        let mut seen = std::collections::HashSet::new();
         for text in wanted.serials {
             let serial = Serial::parse(text)?;
+            if !seen.insert(serial) {
+                continue;
+            }
             match self.index.get(&serial) {
                 Some(number) if self.owned(*number) => return Err(ControlError::SerialTaken(text.clone())),
                 known => given.push((serial, known.copied())),
@@ -62,7 +66,6 @@ impl World {
         let mut numbers = Vec::with_capacity(given.len() + wanted.count);
         for (serial, known) in given {
             // A device that was here before comes back under its old number.
-            let known = known.or_else(|| self.index.get(&serial).copied());
             numbers.push(known.unwrap_or_else(|| self.insert(catalog::with_serial(serial, &kinds))));
         }
         for _ in 0..wanted.count {
@@ -74,9 +77,6 @@ impl World {
                 && let Some(device) = self.devices.get_mut(*number as usize)
             {
                 device.flags |= SPARSE;
-            }
-            if self.owned(*number) {
-                continue;
             }
             self.arrive(*number, server, wanted.arrival, &wanted.overrides, moment);
         }
@@ -106,6 +106,7 @@ impl World {
         let status = if arrival == Arrival::Modified { Status::Removed } else { Status::Empty };
         if let Some(device) = self.devices.get_mut(number as usize) {
             device.clear_profile(status);
+            device.flags &= !DISOWNED;
             device.assigned_at = moment.now_ms.div_euclid(1000);
         }
         self.place(number, server);

@@ -34,7 +34,7 @@ pub(crate) struct Rendered {
 }
 
 impl Rendered {
-    /// The JSON of the places `from..to`, without the last comma when `last`.
+    /// The JSON of the places `from..to`, each device with its comma.
     pub(crate) fn part(&self, from: usize, to: usize) -> Bytes {
         let at = |place: usize| self.offsets.get(place).map_or(self.bytes.len(), |offset| *offset as usize);
         self.bytes.slice(at(from)..at(to).max(at(from)))

@@ -42,7 +42,7 @@ pub(crate) fn mix(value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Upper-case or lower-case hex digits from a source of randomness.
+/// Lower-case hex digits of random bytes.
 pub(crate) fn random_hex(entropy: &dyn Entropy, bytes: usize) -> String {
     let mut random = vec![0; bytes];
     entropy.fill(&mut random);
@@ -153,12 +153,12 @@ impl World {
         const SPAN: i64 = 3 * 365 * 86_400;
         let kinds = catalog::kinds_of(None, None);
         let now = now_ms.div_euclid(1000);
-        let total = i64::try_from(count).unwrap_or(i64::MAX).max(1);
-        for n in 0..total.min(i64::try_from(count).unwrap_or(0)) {
+        let total = i64::try_from(count).unwrap_or(i64::MAX);
+        for n in 0..total {
             let mut device = self.next_device(self.seed, &kinds);
             // Deliveries come in crates of some dozens, in the order of their dates.
             let crate_number = n / 40 * 40;
-            device.assigned_at = now - 3600 - SPAN + crate_number * (SPAN / total.max(40)).max(1);
+            device.assigned_at = now - 3600 - SPAN + crate_number * (SPAN / total).max(1);
             device.assigned_at = device.assigned_at.min(now - 3600);
             let number = self.insert(device);
             self.place(number, server);

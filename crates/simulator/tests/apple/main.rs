@@ -5,5 +5,6 @@ mod assigning;
 mod control;
 mod faults;
 mod listing;
+mod our_client;
 mod sessions;
 mod support;

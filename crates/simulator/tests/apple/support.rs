@@ -194,7 +194,7 @@ impl Token {
         Self { json: serde_json::from_str(json).expect("JSON") }
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.json[name].as_str().expect("a text")
     }
 

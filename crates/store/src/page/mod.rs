@@ -5,6 +5,8 @@ mod decide;
 mod fold;
 mod merge;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

@@ -3,12 +3,91 @@
 use adelie_model::{AssignState, DeviceFamily, ProfileName, SerialNumber, ServerId};
 use adelie_store::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount};
 use async_trait::async_trait;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row, Sqlite, SqliteConnection};
 
 use crate::SqliteStore;
 use crate::failure::{Attempt, run};
 use crate::rows::{self, count, word};
+
+/// A view, from the tables `d` (devices), `s`, `r`, `w` and `p` that [`names`] joins.
+macro_rules! columns {
+    () => {
+        "SELECT json_array(d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family,
+             d.os, d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
+             d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra, d.op_date,
+             d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.assign_state, d.assign_reason,
+             d.attempts, d.next_attempt_at, d.wanted_revision_id),
+             s.name, w.name, p.error
+         FROM "
+    };
+}
+
+/// The names around a device.
+macro_rules! names {
+    () => {
+        " LEFT JOIN profile_revisions r ON r.id = d.wanted_revision_id
+         LEFT JOIN profiles w ON w.id = r.profile_id
+         LEFT JOIN published_profiles p ON p.server_id = d.server_id AND p.revision_id = d.wanted_revision_id "
+    };
+}
+
+/// The filter and the order of a list. The conditions that an index can answer come first.
+macro_rules! filtered {
+    () => {
+        r" WHERE (?1 IS NULL OR ?1 = CASE WHEN p.error IS NOT NULL AND d.assign_state IN ('due', 'drifted')
+             THEN 'held' ELSE d.assign_state END)
+         AND (d.server_id, d.serial) > (?2, ?3) AND d.server_id BETWEEN ?4 AND ?5
+         AND (?6 IS NULL OR d.device_family = ?6)
+         AND (?7 IS NULL OR d.serial LIKE ?7 ESCAPE '\' OR d.model LIKE ?7 ESCAPE '\'
+             OR d.description LIKE ?7 ESCAPE '\' OR d.asset_tag LIKE ?7 ESCAPE '\' OR d.color LIKE ?7 ESCAPE '\')
+         ORDER BY d.server_id, d.serial LIMIT ?8"
+    };
+}
+
+/// Walks the next devices in their order, as many as the last parameter says, and keeps what matches.
+const BY_SERIAL: &str = concat!(
+    "-- devices_by_serial\n",
+    columns!(),
+    "(SELECT id FROM devices WHERE (server_id, serial) > (?2, ?3) AND server_id BETWEEN ?4 AND ?5
+         ORDER BY server_id, serial LIMIT ?9) AS next
+     CROSS JOIN devices d ON d.id = next.id
+     CROSS JOIN mdm_servers s ON s.id = d.server_id",
+    names!(),
+    filtered!()
+);
+
+/// Looks at all devices in up to three states.
+const BY_STATE: &str = concat!(
+    "-- devices_by_state\n",
+    columns!(),
+    "mdm_servers s
+     CROSS JOIN devices d INDEXED BY devices_by_state
+         ON d.server_id = s.id AND d.assign_state IN (?9, ?10, ?11)",
+    names!(),
+    filtered!()
+);
+
+/// Looks at all devices as they lie in the file, which is much faster than in any order.
+const BY_PLACE: &str = concat!(
+    "-- devices_by_place\n",
+    columns!(),
+    "devices d NOT INDEXED CROSS JOIN mdm_servers s ON s.id = d.server_id",
+    names!(),
+    filtered!()
+);
+
+const ONE: &str = concat!(
+    "-- device\n",
+    columns!(),
+    "mdm_servers s CROSS JOIN devices d ON d.server_id = s.id AND d.serial = ?1",
+    names!(),
+    " ORDER BY s.name"
+);
+
+/// How many devices are walked in their order before all of them are looked at: common things are found on the
+/// way, and rare ones cost no more than this in vain.
+const WALK: u32 = 2000;
 
 #[async_trait]
 impl DeviceStore for SqliteStore {
@@ -19,65 +98,29 @@ impl DeviceStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<DeviceView>> {
         run("list devices", async {
-            let found = sqlx::query(
-                r"-- devices
-                 SELECT json_array(d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family,
-                     d.os, d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
-                     d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra,
-                     d.op_date, d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.assign_state,
-                     d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id),
-                     s.name, w.name, p.error
-                 FROM devices d
-                 CROSS JOIN mdm_servers s ON s.id = d.server_id
-                 LEFT JOIN profile_revisions r ON r.id = d.wanted_revision_id
-                 LEFT JOIN profiles w ON w.id = r.profile_id
-                 LEFT JOIN published_profiles p
-                     ON p.server_id = d.server_id AND p.revision_id = d.wanted_revision_id
-                 WHERE (d.server_id, d.serial) > (?1, ?2) AND d.server_id BETWEEN ?3 AND ?4
-                     AND (?5 IS NULL OR d.device_family = ?5)
-                     AND (?6 IS NULL OR ?6 = CASE WHEN p.error IS NOT NULL AND d.assign_state IN ('due', 'drifted')
-                         THEN 'held' ELSE d.assign_state END)
-                     AND (?7 IS NULL OR d.serial LIKE ?7 ESCAPE '\' OR d.model LIKE ?7 ESCAPE '\'
-                         OR d.description LIKE ?7 ESCAPE '\' OR d.asset_tag LIKE ?7 ESCAPE '\'
-                         OR d.color LIKE ?7 ESCAPE '\')
-                 ORDER BY d.server_id, d.serial LIMIT ?8",
-            )
-            .bind(after.map_or(i64::MIN, |after| after.server.0))
-            .bind(after.map_or("", |after| after.serial.as_str()))
-            .bind(filter.server.map_or(i64::MIN, |server| server.0))
-            .bind(filter.server.map_or(i64::MAX, |server| server.0))
-            .bind(filter.family.as_ref().map(DeviceFamily::as_str))
-            .bind(filter.state.map(AssignState::as_str))
-            .bind(filter.query.as_deref().map(containing))
-            .bind(limit)
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-            found.iter().map(view).collect()
+            let narrow = filter.state.is_some() || filter.family.is_some() || filter.query.is_some();
+            let walk = if narrow { limit.max(WALK) } else { limit };
+            let mut connection = self.read().await?;
+            let query = bind(BY_SERIAL, filter, after, limit).bind(walk);
+            let found = query.fetch_all(&mut *connection).await?;
+            if !narrow || found.len() >= limit as usize || end_within(&mut connection, filter, after, walk).await? {
+                return found.iter().map(view).collect();
+            }
+            let query = match filter.state.and_then(rare) {
+                Some(states) => states
+                    .into_iter()
+                    .fold(bind(BY_STATE, filter, after, limit), |query, state| query.bind(state.as_str())),
+                None => bind(BY_PLACE, filter, after, limit),
+            };
+            query.fetch_all(&mut *connection).await?.iter().map(view).collect()
         })
         .await
     }
 
     async fn device(&self, serial: &SerialNumber) -> Result<Vec<DeviceView>> {
         run("find a device", async {
-            let found = sqlx::query(
-                "-- device
-                 SELECT json_array(d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family,
-                     d.os, d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
-                     d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra,
-                     d.op_date, d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.assign_state,
-                     d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id),
-                     s.name, w.name, p.error
-                 FROM mdm_servers s
-                 CROSS JOIN devices d ON d.server_id = s.id AND d.serial = ?1
-                 LEFT JOIN profile_revisions r ON r.id = d.wanted_revision_id
-                 LEFT JOIN profiles w ON w.id = r.profile_id
-                 LEFT JOIN published_profiles p
-                     ON p.server_id = d.server_id AND p.revision_id = d.wanted_revision_id
-                 ORDER BY s.name",
-            )
-            .bind(serial.as_str())
-            .fetch_all(&mut *self.read().await?)
-            .await?;
+            let found =
+                sqlx::query(ONE).bind(serial.as_str()).fetch_all(&mut *self.read().await?).await?;
             found.iter().map(view).collect()
         })
         .await
@@ -117,7 +160,59 @@ impl DeviceStore for SqliteStore {
     }
 }
 
-/// A row of the two lists above: a device, then the names around it.
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+
+/// Binds what all lists have in common.
+fn bind<'q>(
+    statement: &'static str,
+    filter: &DeviceFilter,
+    after: Option<&DevicePosition>,
+    limit: u32,
+) -> Query<'q> {
+    sqlx::query(statement)
+        .bind(filter.state.map(AssignState::as_str))
+        .bind(after.map_or(i64::MIN, |after| after.server.0))
+        .bind(after.map_or_else(String::new, |after| after.serial.as_str().to_owned()))
+        .bind(filter.server.map_or(i64::MIN, |server| server.0))
+        .bind(filter.server.map_or(i64::MAX, |server| server.0))
+        .bind(filter.family.as_ref().map(|family| family.as_str().to_owned()))
+        .bind(filter.query.as_deref().map(containing))
+        .bind(limit)
+}
+
+/// Whether a walk of this length has come to the end of the list.
+async fn end_within(
+    connection: &mut SqliteConnection,
+    filter: &DeviceFilter,
+    after: Option<&DevicePosition>,
+    walk: u32,
+) -> Attempt<bool> {
+    let next: i64 = sqlx::query_scalar(
+        "-- devices_next
+         SELECT count(*) FROM (SELECT 1 FROM devices
+             WHERE (server_id, serial) > (?1, ?2) AND server_id BETWEEN ?3 AND ?4 LIMIT ?5)",
+    )
+    .bind(after.map_or(i64::MIN, |after| after.server.0))
+    .bind(after.map_or("", |after| after.serial.as_str()))
+    .bind(filter.server.map_or(i64::MIN, |server| server.0))
+    .bind(filter.server.map_or(i64::MAX, |server| server.0))
+    .bind(walk)
+    .fetch_one(connection)
+    .await?;
+    Ok(next < i64::from(walk))
+}
+
+/// The stored states of devices that are shown in this one, if they are few as a rule.
+fn rare(state: AssignState) -> Option<[AssignState; 3]> {
+    match state {
+        // A device that is due for a refused profile is shown as held.
+        AssignState::Held => Some([AssignState::Held, AssignState::Due, AssignState::Drifted]),
+        AssignState::Unmatched | AssignState::Assigned | AssignState::Pushed | AssignState::Removed => None,
+        other => Some([other; 3]),
+    }
+}
+
+/// A row of the lists above: a device, then the names around it.
 fn view(row: &SqliteRow) -> Attempt<DeviceView> {
     let profile: Option<&str> = row.try_get(2)?;
     Ok(DeviceView {

@@ -25,12 +25,14 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::failure::Attempt;
+use crate::sync::Sweeps;
 
 /// A store in one SQLite file. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    sweeps: Sweeps,
 }
 
 impl SqliteStore {
@@ -42,7 +44,7 @@ impl SqliteStore {
     /// - `SchemaTooNew` or `SchemaForeign` when another Adelie or another program made it. Nothing is changed then.
     pub async fn open(path: &Path) -> Result<Self> {
         let (writer, readers) = open::open(path).await?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, sweeps: Sweeps::default() })
     }
 
     /// Finishes what is under way, writes the log back into the file and closes it.

@@ -1,7 +1,10 @@
 //! Syncs: runs, pages, positions.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use adelie_model::{
-    AssignState, Counts, Cursor, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger,
+    AssignState, Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger,
 };
 use adelie_store::page::{self, NewEvent, PageContext};
 use adelie_store::{
@@ -189,17 +192,12 @@ impl SyncStore for SqliteStore {
         run("remove absent devices", async {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
-            let serials: Vec<String> = sqlx::query_scalar(
-                "-- absent_batch
-                 SELECT serial FROM devices WHERE server_id = ?1 AND removed_at IS NULL AND seen_run < ?2
-                 ORDER BY serial LIMIT ?3",
-            )
-            .bind(lease.server.0)
-            .bind(generation.0)
-            .bind(limit)
-            .fetch_all(&mut *transaction)
-            .await?;
-            let serials: Vec<_> = serials.into_iter().map(adelie_model::SerialNumber::from_apple).collect();
+            let after = self.sweeps.after(lease.server, generation);
+            let mut serials =
+                absent_batch(&mut transaction, lease.server, generation, &after, limit).await?;
+            if serials.is_empty() && !after.is_empty() {
+                serials = absent_batch(&mut transaction, lease.server, generation, "", limit).await?;
+            }
             let removed = remove(
                 &mut transaction,
                 lease.server,
@@ -212,6 +210,7 @@ impl SyncStore for SqliteStore {
             let counts = Counts { removed, ..Counts::default() };
             add_counts(&mut transaction, run_id, &counts).await?;
             transaction.commit().await?;
+            self.sweeps.reached(lease.server, generation, serials.last());
             Ok(removed)
         })
         .await
@@ -273,11 +272,56 @@ impl SyncStore for SqliteStore {
     }
 }
 
+/// How far the absent of each MDM server have been removed, so that a batch need not walk again over all the
+/// devices before it. A hint only: who finds nothing behind it looks from the start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sweeps(Arc<Mutex<HashMap<ServerId, (RunId, SerialNumber)>>>);
+
+impl Sweeps {
+    fn after(&self, server: ServerId, generation: RunId) -> String {
+        let sweeps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match sweeps.get(&server) {
+            Some((of, serial)) if *of == generation => serial.as_str().to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    fn reached(&self, server: ServerId, generation: RunId, serial: Option<&SerialNumber>) {
+        let mut sweeps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match serial {
+            Some(serial) => sweeps.insert(server, (generation, serial.clone())),
+            None => sweeps.remove(&server),
+        };
+    }
+}
+
+async fn absent_batch(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    generation: RunId,
+    after: &str,
+    limit: u32,
+) -> Attempt<Vec<SerialNumber>> {
+    let serials: Vec<String> = sqlx::query_scalar(
+        "-- absent_batch
+         SELECT serial FROM devices
+         WHERE server_id = ?1 AND serial > ?2 AND removed_at IS NULL AND seen_run < ?3
+         ORDER BY serial LIMIT ?4",
+    )
+    .bind(server.0)
+    .bind(after)
+    .bind(generation.0)
+    .bind(limit)
+    .fetch_all(transaction)
+    .await?;
+    Ok(serials.into_iter().map(SerialNumber::from_apple).collect())
+}
+
 /// Makes those of these devices that are there tombstones, with their events. Returns how many were.
 pub(crate) async fn remove(
     transaction: &mut SqliteConnection,
     server: ServerId,
-    serials: &[adelie_model::SerialNumber],
+    serials: &[SerialNumber],
     reason: &'static str,
     run: Option<RunId>,
     now: Timestamp,

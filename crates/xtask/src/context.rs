@@ -39,6 +39,14 @@ pub(crate) struct Package {
     pub(crate) source: Option<String>,
     pub(crate) manifest_path: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
+}
+
+/// A library, program, test or example of a crate.
+#[derive(Deserialize)]
+struct Target {
+    kind: Vec<String>,
+    src_path: PathBuf,
 }
 
 /// An entry in one of the dependency tables of a manifest.
@@ -129,22 +137,20 @@ impl Graph {
 }
 
 impl Package {
-    /// The folder of the crate.
-    pub(crate) fn folder(&self) -> &Path {
-        self.manifest_path.parent().unwrap_or(&self.manifest_path)
-    }
-
-    /// Every Rust file of the crate with its text: sources, tests, examples, benches, build script.
+    /// Every Rust file of the crate with its text: what lies beside or below the root of one of its targets,
+    /// wherever that is.
     pub(crate) fn rust_files(&self) -> Result<Vec<(PathBuf, String)>> {
         let mut files = Vec::new();
-        for place in ["src", "tests", "examples", "benches"] {
-            collect(&self.folder().join(place), &mut files)?;
-        }
-        let build = self.folder().join("build.rs");
-        if build.is_file() {
-            files.push(build);
+        for target in &self.targets {
+            if target.kind.iter().any(|kind| kind == "custom-build") {
+                // A build script lies beside the manifest; what is below that is not its own.
+                files.push(target.src_path.clone());
+            } else if let Some(folder) = target.src_path.parent() {
+                collect(folder, &mut files)?;
+            }
         }
         files.sort();
+        files.dedup();
         let mut texts = Vec::with_capacity(files.len());
         for file in files {
             let text =

@@ -128,3 +128,12 @@ impl Apple {
 pub fn these(serials: &[String]) -> Choice {
     Choice { serials: serials.to_vec(), ..Choice::default() }
 }
+
+/// Status and body of a GET request.
+pub fn get(url: &str) -> (u16, String) {
+    RUNTIME.block_on(async {
+        let answer = reqwest::Client::builder().no_proxy().build().expect("a client").get(url).send().await;
+        let answer = answer.unwrap_or_else(|error| panic!("{url}: {error}"));
+        (answer.status().as_u16(), answer.text().await.expect("a body"))
+    })
+}

@@ -7,7 +7,7 @@ mod database;
 mod process;
 mod world;
 
-pub use apple::Apple;
+pub use apple::{Apple, get, these};
 pub use database::Database;
 pub use process::{Background, Run};
 pub use world::World;

@@ -1,0 +1,153 @@
+//! Lists of many devices: past the first few thousand they take another way, which must list the same.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use adelie_model::{
+    Actual, AssignState, Cursor, DeviceFamily, SerialNumber, ServerId, SyncKind, SyncPhase, Timestamp, Trigger,
+};
+use adelie_rules::Scope;
+use adelie_store::page::Record;
+use adelie_store::{
+    AssignStore, DeviceFilter, DevicePosition, DeviceStore, DeviceView, LeaseAnswer, LeaseStore, NewProfile,
+    NewServer, PageCommit, ProfileStore, PublishOutcome, ServerStore, Settlement, SyncStore,
+};
+use adelie_store_sqlite::SqliteStore;
+
+const DEVICES: u32 = 5000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs())
+}
+
+/// Mostly iPhones; a few Macs far apart; the last device is called `needle`.
+fn record(number: u32) -> Record {
+    let (family, tag) = match number {
+        n if n % 1700 == 1 => (DeviceFamily::Mac, "mac"),
+        n if n + 1 == DEVICES => (DeviceFamily::IPhone, "the Needle"),
+        _ => (DeviceFamily::IPhone, "hay"),
+    };
+    Record {
+        serial: SerialNumber::from_apple(format!("S{:05}", number * 7919 % DEVICES)),
+        actual: Actual {
+            device_family: Some(family),
+            asset_tag: Some(tag.to_owned()),
+            ..Actual::default()
+        },
+        op_type: None,
+        op_date: None,
+    }
+}
+
+/// A server with all devices; five of them throttled, the Macs held by a refused profile, the rest assigned.
+async fn fill(store: &SqliteStore, name: &str) -> ServerId {
+    let new = NewServer { name: name.parse().unwrap(), base_url: "http://127.0.0.1".to_owned(), paused: false };
+    let server = store.add_server(&new, at(0)).await.unwrap();
+    let LeaseAnswer::Ours(lease) = store.acquire_lease(server, "us", Duration::from_secs(600)).await.unwrap()
+    else {
+        panic!("the lease is free");
+    };
+    let mut revisions = HashMap::new();
+    for (scope, profile) in [(Scope::Any, "phones"), (Scope::Family(DeviceFamily::Mac), "macs")] {
+        let profile = NewProfile {
+            name: format!("{profile} of {name}").parse().unwrap(),
+            content: serde_json::Map::new(),
+            content_hash: String::new(),
+        };
+        let revision = store.add_profile(&profile, at(0)).await.unwrap();
+        store.set_defaults(server, &[(scope.clone(), Some(profile.name))]).await.unwrap();
+        revisions.insert(scope.to_string(), revision.id);
+    }
+    let run = store.begin_run(&lease, SyncKind::Full, Trigger::Manual, false, at(1)).await.unwrap().id;
+    let page = PageCommit {
+        run,
+        seen_run: run,
+        phase: SyncPhase::Fetch,
+        records: (0..DEVICES).map(record).collect(),
+        cursor: Cursor("end".to_owned()),
+        more: false,
+        now: at(2),
+    };
+    store.commit_page(&lease, &page).await.unwrap();
+    let refused = PublishOutcome::Refused { error: "no".to_owned(), next_attempt_at: at(9000) };
+    store.set_published(&lease, revisions["mac"], &refused, at(3)).await.unwrap();
+    let claims = store.claim_due(&lease, revisions["any"], DEVICES, at(4), at(300)).await.unwrap();
+    let settlements: Vec<_> = claims
+        .into_iter()
+        .enumerate()
+        .map(|(place, claim)| Settlement {
+            serial: claim.serial,
+            state: if place % 1000 == 999 { AssignState::Throttled } else { AssignState::Assigned },
+            reason: String::new(),
+            next_attempt_at: (place % 1000 == 999).then(|| at(90_000)),
+            profile_uuid: None,
+        })
+        .collect();
+    store.settle(&lease, &settlements, at(5)).await.unwrap();
+    server
+}
+
+async fn walk(store: &SqliteStore, filter: &DeviceFilter, limit: u32) -> Vec<DeviceView> {
+    let mut all: Vec<DeviceView> = Vec::new();
+    loop {
+        let after = all.last().map(|view| DevicePosition {
+            server: view.device.server,
+            serial: view.device.serial.clone(),
+        });
+        let page = store.devices(filter, after.as_ref(), limit).await.unwrap();
+        let short = page.len() < limit as usize;
+        all.extend(page);
+        if short {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rare_and_common_things_are_listed_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("adelie.db")).await.unwrap();
+    fill(&store, "first").await;
+    let second = fill(&store, "second").await;
+    let all = walk(&store, &DeviceFilter::default(), 1700).await;
+    assert_eq!(all.len(), 2 * DEVICES as usize);
+
+    let base = DeviceFilter::default();
+    let of_second = DeviceFilter { server: Some(second), ..base.clone() };
+    let text = |filter: &DeviceFilter, text: &str| DeviceFilter { query: Some(text.to_owned()), ..filter.clone() };
+    let state = |filter: &DeviceFilter, state| DeviceFilter { state: Some(state), ..filter.clone() };
+    let macs = |filter: &DeviceFilter| DeviceFilter { family: Some(DeviceFamily::Mac), ..filter.clone() };
+    let cases = [
+        (text(&base, "NEEDLE"), 2),
+        (text(&of_second, "needle"), 1),
+        (text(&base, "nothing"), 0),
+        (text(&base, "hay"), 2 * (DEVICES as usize - 4)),
+        (macs(&base), 6),
+        (macs(&of_second), 3),
+        (state(&base, AssignState::Held), 6),
+        (state(&of_second, AssignState::Held), 3),
+        (state(&macs(&base), AssignState::Due), 0),
+        (state(&base, AssignState::Throttled), 8),
+        (text(&state(&base, AssignState::Assigned), "needle"), 2),
+        (state(&base, AssignState::Pushed), 0),
+    ];
+    for (filter, count) in cases {
+        let expected: Vec<_> = all
+            .iter()
+            .filter(|view| filter.server.is_none_or(|server| server == view.device.server))
+            .filter(|view| filter.state.is_none_or(|state| state == view.state().0))
+            .filter(|view| filter.family.is_none() || filter.family == view.device.actual.device_family)
+            .filter(|view| {
+                let tag = view.device.actual.asset_tag.clone().unwrap_or_default().to_lowercase();
+                filter.query.as_ref().is_none_or(|query| tag.contains(&query.to_lowercase()))
+            })
+            .collect();
+        assert_eq!(expected.len(), count, "{filter:?}");
+        for limit in [3, 1000] {
+            if count / (limit as usize) < 100 {
+                let found = walk(&store, &filter, limit).await;
+                assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter:?} by {limit}");
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What Apple answers to an assignment, and what becomes of each device.
+
+use std::collections::BTreeMap;
+
+use adelie_simulator::{Departure, Fault, Settings};
+use serde_json::Value;
+
+use crate::harness::{STANDARD, World, text};
+
+const ASSIGN: &str = "/profile/devices";
+const DEFINE: &str = "/profile";
+
+fn on_assign(fault: Fault) -> Fault {
+    Fault { method: Some("POST".to_owned()), path: Some(ASSIGN.to_owned()), ..fault }
+}
+
+/// Seconds from now to a moment in JSON.
+#[expect(clippy::disallowed_methods, reason = "the binary under test reads the real clock")]
+fn seconds_ahead(moment: &Value) -> i64 {
+    let text = moment.as_str().expect("a moment");
+    let at = text.parse::<chrono::DateTime<chrono::Utc>>().expect("RFC 3339");
+    (at - chrono::Utc::now()).num_seconds()
+}
+
+on_both_databases! {
+    /// L20: FAILED inside a 200 is kept for the device that it is about, and tried again in an hour, not at once.
+    fn failed_is_stored_for_each_device(database) {
+        let world = World::synced(database, 5);
+        let new = world.apple.add_devices("Lab", 4).expect("devices");
+        world.apple.fail(&new[..2], 1);
+        let report = world.run(&["sync", "lab", "--force", "--json"]).exits(1).object();
+        assert_eq!((&report["assigned"], &report["not_assigned"]["failed"]), (&2.into(), &2.into()), "{report}");
+        for serial in &new[..2] {
+            let assignment = &world.device(serial)["assignment"];
+            assert_eq!((text(assignment, "state"), &assignment["attempts"]), ("failed", &1.into()));
+            assert!(text(assignment, "reason").contains("FAILED"), "{assignment}");
+            assert!((3500..=3600).contains(&seconds_ahead(&assignment["next_attempt_at"])), "{assignment}");
+        }
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab", "--force"]).exits(1).complains("2 devices failed");
+        assert_eq!(world.apple.count(mark, "POST", ASSIGN), 0, "nothing is sent before its time");
+        assert_eq!(world.objects(&["device", "list", "--state", "failed"]).len(), 2);
+    }
+
+    /// L21: a throttled device is left alone for as long as Apple says, by every later process; a changed default
+    /// does not shorten it.
+    fn a_throttled_device_is_left_alone(database) {
+        let world = World::synced(database, 5);
+        let new = world.apple.add_devices("Lab", 3).expect("devices");
+        world.apple.throttle(&new[..1], Some(7200));
+        world.run(&["sync", "lab", "--force"]).exits(1).complains("1 device throttled");
+        let assignment = world.device(&new[0])["assignment"].clone();
+        assert_eq!(text(&assignment, "state"), "throttled");
+        assert!((7100..=7200).contains(&seconds_ahead(&assignment["next_attempt_at"])), "{assignment}");
+
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab", "--force"]).exits(1);
+        world.run(&["sync", "lab", "--full", "--force"]).exits(1);
+        world.add_profile("other", &STANDARD.replace("Standard", "Other"));
+        world.run(&["server", "set", "lab", "--default", "any=other"]).exits(0);
+        world.run(&["sync", "lab", "--force"]).exits(1);
+        assert_eq!(world.apple.mentions(mark, ASSIGN, &new[0]), 0, "it was sent during its cool-down");
+        assert_eq!(world.apple.mentions(mark, ASSIGN, &new[1]), 1, "the others follow the new default");
+        assert_eq!(text(&world.device(&new[0]), "wanted_profile"), "other");
+        let later = world.device(&new[0])["assignment"].clone();
+        assert_eq!(later["next_attempt_at"], assignment["next_attempt_at"]);
+    }
+
+    /// L28: Apple says NOT_ACCESSIBLE for a device that has left: it is asked about it, and remembers it as removed.
+    fn a_device_that_has_left_is_not_accessible(database) {
+        let world = World::synced(database, 6);
+        let gone = world.apple.some("Lab", 2);
+        world.apple.remove_devices("Lab", &gone, Departure::Silent).expect("a release");
+        world.add_profile("other", &STANDARD.replace("Standard", "Other"));
+        world.run(&["server", "set", "lab", "--default", "any=other"]).exits(0);
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        for serial in &gone {
+            assert_eq!(world.state(serial), "removed");
+        }
+        world.assert_exact("lab", "Lab");
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        assert_eq!(world.apple.count(mark, "POST", ASSIGN), 0, "it is no longer in the work list");
+    }
+
+    /// L23: a device that Apple's answer does not mention counts as failed, and has a time.
+    fn a_device_that_the_answer_leaves_out(database) {
+        let world = World::synced(database, 3);
+        let new = world.apple.add_devices("Lab", 2).expect("devices");
+        let body = format!(r#"{{"profile_uuid":"X","devices":{{"{}":"SUCCESS"}}}}"#, new[0]);
+        world.apple.fault(on_assign(Fault { status: Some(200), body: Some(body), effect: true, ..Fault::default() }));
+        world.run(&["sync", "lab", "--force"]).exits(1);
+        let states: Vec<_> = new.iter().map(|serial| world.state(serial)).collect();
+        assert_eq!(states, ["assigned", "failed"]);
+        assert!(world.device(&new[1])["assignment"]["next_attempt_at"].is_string());
+    }
+
+    /// L27: a profile that Apple refuses holds its own devices only; it is not defined again and again, and it
+    /// can be seen why they wait.
+    fn a_refused_profile_holds_its_own_devices(database) {
+        let world = World::ready(database, Settings { devices: 60, ..Settings::default() });
+        world.add_profile("macs", &STANDARD.replace("Standard", "Macs"));
+        world.run(&["server", "set", "lab", "--default", "mac=macs"]).exits(0);
+        world.apple.fault(Fault {
+            method: Some("POST".to_owned()),
+            path: Some(DEFINE.to_owned()),
+            status: Some(400),
+            body: Some("FLAGS_INVALID".to_owned()),
+            ..Fault::default()
+        });
+        let report = world.run(&["sync", "lab", "--json"]).exits(1).object();
+        assert!(report["problems"].to_string().contains("FLAGS_INVALID"), "{report}");
+        let mut by_profile: BTreeMap<String, BTreeMap<bool, u64>> = BTreeMap::new();
+        let table = world.table("lab");
+        assert_eq!(table.len(), 60, "the sync itself is whole");
+        for device in table.values() {
+            let assigned = text(&device["assignment"], "state") == "assigned";
+            let profile = text(device, "wanted_profile").to_owned();
+            *by_profile.entry(profile).or_default().entry(assigned).or_default() += 1;
+        }
+        let outcomes: Vec<_> = by_profile.values().map(|counts| counts.keys().copied().collect::<Vec<_>>()).collect();
+        assert!(outcomes == [[true], [false]] || outcomes == [[false], [true]], "{by_profile:?}");
+
+        let (refused, _) = by_profile.iter().find(|(_, counts)| counts.contains_key(&false)).expect("one of them");
+        assert!(world.run(&["profile", "show", refused]).exits(0).stdout.contains("FLAGS_INVALID"));
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab", "--force"]).exits(1).complains("FLAGS_INVALID");
+        assert_eq!(world.apple.count(mark, "POST", DEFINE), 0, "it is not defined again at once");
+    }
+
+    /// A profile that Apple no longer knows is defined anew, once, and assigned.
+    fn an_unknown_profile_is_defined_anew(database) {
+        let world = World::synced(database, 4);
+        let before = world.profile_uuid("standard", "lab");
+        world.apple.add_devices("Lab", 2).expect("devices");
+        let body = Some("NOT_FOUND".to_owned());
+        world.apple.fault(on_assign(Fault { status: Some(404), body, ..Fault::default() }));
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        assert_eq!(world.apple.count(mark, "POST", DEFINE), 1);
+        assert_ne!(world.profile_uuid("standard", "lab"), before);
+        // Devices with the old one are brought to the new one at the latest by the next sync.
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        world.assert_exact("lab", "Lab");
+    }
+
+    /// A profile that is never known does not become a loop of definitions.
+    fn a_profile_that_stays_unknown_is_no_loop(database) {
+        let world = World::ready(database, Settings { devices: 4, ..Settings::default() });
+        let body = Some("NOT_FOUND".to_owned());
+        world.apple.fault(on_assign(Fault { status: Some(404), body, times: Some(0), ..Fault::default() }));
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab"]).exits(1);
+        assert!(world.apple.count(mark, "POST", DEFINE) <= 2);
+        assert!(world.apple.count(mark, "POST", ASSIGN) <= 2);
+        assert_eq!(world.table("lab").len(), 4);
+    }
+
+    /// L29: the connection is cut after the assignment took effect: it is read back and not sent again.
+    fn a_cut_after_the_effect_is_read_back(database) {
+        let world = World::synced(database, 3);
+        let new = world.apple.add_devices("Lab", 5).expect("devices");
+        world.apple.fault(on_assign(Fault { cut: true, effect: true, ..Fault::default() }));
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        assert_eq!(world.apple.count(mark, "POST", ASSIGN), 1);
+        assert!(world.apple.count(mark, "POST", "/devices") >= 1, "it must have asked what Apple shows");
+        assert!(new.iter().all(|serial| world.apple.truth_of(serial).expect("there").assigns == 1));
+        world.assert_exact("lab", "Lab");
+    }
+
+    /// L29: cut before it took effect: what Apple shows still differs, so that it is sent again.
+    fn a_cut_before_the_effect_is_sent_again(database) {
+        let world = World::synced(database, 3);
+        let new = world.apple.add_devices("Lab", 5).expect("devices");
+        world.apple.fault(on_assign(Fault { cut: true, ..Fault::default() }));
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        assert!(new.iter().all(|serial| world.apple.truth_of(serial).expect("there").assigns == 1));
+        world.assert_exact("lab", "Lab");
+    }
+
+    /// A busy Apple is given time; what was not sent is due when it is over, not lost.
+    fn a_busy_apple_is_given_time(database) {
+        let world = World::synced(database, 3);
+        let new = world.apple.add_devices("Lab", 2).expect("devices");
+        let busy = Fault { status: Some(503), retry_after_seconds: Some(600), ..Fault::default() };
+        world.apple.fault(on_assign(busy));
+        world.run(&["sync", "lab", "--force"]).exits(1);
+        let assignment = &world.device(&new[0])["assignment"];
+        assert!((500..=600).contains(&seconds_ahead(&assignment["next_attempt_at"])), "{assignment}");
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab", "--force"]);
+        assert_eq!(world.apple.count(mark, "POST", ASSIGN), 0, "Apple asked for ten minutes");
+    }
+
+    /// L22: at most 1000 serial numbers in a request, and every device gets its turn.
+    fn at_most_a_thousand_in_a_request(database) {
+        let world = World::ready(database, Settings { devices: 2300, ..Settings::default() });
+        world.run(&["sync", "lab"]).exits(0);
+        let sizes: Vec<_> = world.apple.requests().iter().filter(|r| r.path == ASSIGN).filter_map(|r| r.devices).collect();
+        assert!(sizes.iter().all(|size| *size <= 1000), "{sizes:?}");
+        assert_eq!(sizes.iter().sum::<usize>(), 2300, "{sizes:?}");
+        world.assert_exact("lab", "Lab");
+    }
+
+    /// Somebody else gives a device another profile: it is seen, said, and repaired once.
+    fn drift_is_repaired(database) {
+        let world = World::synced(database, 5);
+        let drifted = world.apple.some("Lab", 1);
+        let set = serde_json::json!({ "profile_uuid": "SOMEBODYELSES", "profile_status": "assigned" });
+        world.apple.tell(adelie_simulator::Command::ChangeDevices(adelie_simulator::control::ChangeDevices {
+            choice: crate::harness::these(&drifted),
+            set: set.as_object().cloned().expect("an object"),
+            ..Default::default()
+        }));
+        let report = world.object(&["sync", "lab", "--force"]);
+        assert_eq!(report["assigned"], 1, "{report}");
+        world.assert_exact("lab", "Lab");
+    }
+}

@@ -1,0 +1,71 @@
+//! What the program says about itself. A changed text is looked at and accepted with `cargo insta review`, or with
+//! INSTA_UPDATE=always in the environment.
+
+use std::path::Path;
+
+use adelie_simulator::Settings;
+
+use crate::harness::{Database, World};
+
+/// The help of a command, without the path of the one who runs the test.
+fn help(args: &[&str]) -> String {
+    let world = World::empty(Database::Sqlite, Settings::default());
+    let run = world.run_with(&[("ADELIE_DATA_DIR", "")], &[args, &["--help"]].concat()).exits(0);
+    assert!(run.stderr.is_empty(), "{run}");
+    run.stdout
+}
+
+macro_rules! transcripts {
+    ($($name:ident: $args:expr;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                insta::assert_snapshot!(help(&$args));
+            }
+        )+
+    };
+}
+
+transcripts! {
+    root: [];
+    server: ["server"];
+    server_add: ["server", "add"];
+    server_set: ["server", "set"];
+    token: ["token"];
+    token_import: ["token", "import"];
+    sync: ["sync"];
+    device: ["device"];
+    device_list: ["device", "list"];
+    profile: ["profile"];
+    profile_new: ["profile", "new"];
+    serve: ["serve"];
+    doctor: ["doctor"];
+    simulator: ["simulator"];
+    demo: ["demo"];
+}
+
+/// The reference in the docs is what the program prints.
+#[test]
+fn the_reference_is_up_to_date() {
+    let world = World::empty(Database::Sqlite, Settings::default());
+    let printed = world.run(&["help-markdown"]).exits(0).stdout;
+    for command in ["adelie server add", "adelie token import", "adelie sync", "adelie profile validate"] {
+        assert!(printed.contains(&format!("## `{command}`")), "{command} is missing in\n{printed}");
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    if let Ok(stored) = std::fs::read_to_string(file) {
+        assert_eq!(stored, printed, "docs/cli.md is stale: run `cargo xtask generate`");
+    }
+}
+
+/// Completion scripts exist for every shell that is offered, and touch nothing.
+#[test]
+fn completions() {
+    let world = World::empty(Database::Sqlite, Settings::default());
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = world.run(&["completions", shell]).exits(0);
+        assert!(run.stdout.contains("adelie"), "{run}");
+    }
+    assert!(!world.data_dir().exists());
+    world.run(&["--version"]).exits(0);
+}

@@ -27,7 +27,13 @@ pub fn markdown() -> anyhow::Result<Exit> {
 }
 
 fn section(text: &mut String, command: &Command, path: &str) -> anyhow::Result<()> {
-    let help = command.clone().bin_name(path).render_long_help().to_string();
+    // What every command has is told once, at the root.
+    let root = path == "adelie";
+    let mut shown = command.clone().bin_name(path).mut_args(|arg| {
+        let common = arg.is_global_set() || arg.get_id() == "help" || arg.get_id() == "version";
+        if common && !root { arg.hide(true) } else { arg }
+    });
+    let help = shown.render_help().to_string();
     let help: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
     write!(text, "\n## `{path}`\n\n```text\n{}\n```\n", help.join("\n"))?;
     for child in command.get_subcommands().filter(|child| !child.is_hide_set() && child.get_name() != "help")

@@ -1,9 +1,12 @@
 //! The program is killed at any moment, and started again.
 
 use adelie_simulator::control::FetchProfile;
-use adelie_simulator::{Arrival, Command, Departure, Settings};
+use adelie_simulator::{Arrival, Command, Departure, Fault, Settings};
 
 use crate::harness::{World, eventually, these};
+
+const ASSIGN: &str = "/profile/devices";
+const DETAILS: &str = "/devices";
 
 /// Pages of ten devices, so that there are many moments between them.
 fn small_pages(devices: usize) -> Settings {
@@ -29,7 +32,8 @@ fn kill_after(world: &World, args: &[&str], requests: u64) -> bool {
 /// No device may have been assigned needlessly: what was under way when the program was killed is read back.
 #[track_caller]
 fn assert_no_needless_assignment(world: &World, most: u32) {
-    let twice: Vec<_> = world.apple.devices("Lab").into_values().filter(|device| device.assigns > most).collect();
+    let twice: Vec<_> =
+        world.apple.devices("Lab").into_values().filter(|device| device.assigns > most).collect();
     assert!(twice.is_empty(), "assigned too often: {twice:?}");
 }
 
@@ -56,8 +60,8 @@ on_both_databases! {
         world.apple.add_server("Branch").expect("a new MDM server");
         let mut kills = 0;
         for requests in 1..=8 {
-            world.apple.add_devices("Lab", 25).expect("devices");
             let some = world.apple.some("Lab", 6);
+            world.apple.add_devices("Lab", 25).expect("devices");
             world.apple.move_devices("Lab", "Branch", &some[..2], Arrival::Added).expect("a move");
             world.apple.remove_devices("Lab", &some[2..4], Departure::Deleted).expect("a release");
             world.apple.tell(Command::FetchProfile(FetchProfile { choice: these(&some[4..]), silent: false }));
@@ -97,7 +101,68 @@ on_both_databases! {
         assert_no_needless_assignment(&world, 1);
     }
 
-    /// A key pair whose making was killed leaves nothing half-made behind.
+    /// L29: killed after Apple has taken an assignment and before anybody here knew: the next process asks what
+    /// Apple shows and sends nothing.
+    fn killed_when_an_assignment_had_taken_effect(database) {
+        let mut world = World::synced(database, 5);
+        world.set("ADELIE_LEASE_SECONDS", "1");
+        let new = world.apple.add_devices("Lab", 4).expect("devices");
+        world.apple.fault(Fault { path: Some(ASSIGN.to_owned()), cut: true, effect: true, ..Fault::default() });
+        // The read-back that follows gets no answer before the end.
+        world.apple.fault(Fault { path: Some(DETAILS.to_owned()), delay_ms: 600_000, ..Fault::default() });
+        let mut run = world.start(&["sync", "lab", "--force"]);
+        eventually("the assignment takes effect", || {
+            (world.apple.truth_of(&new[3]).expect("it is there").assigns == 1).then_some(())
+        });
+        run.kill();
+        assert_eq!(world.state(&new[0]), "sent", "the intent was stored before Apple was asked");
+        let mark = world.apple.mark();
+        world.apple.clear_faults();
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        assert_eq!(world.apple.count(mark, "POST", ASSIGN), 0);
+        assert!(world.apple.count(mark, "POST", DETAILS) >= 1);
+        world.assert_exact("lab", "Lab");
+        assert_no_needless_assignment(&world, 1);
+    }
+
+    /// L23: killed while an assignment was on its way that never arrived: it is sent again.
+    fn killed_when_an_assignment_had_not_arrived(database) {
+        let mut world = World::synced(database, 5);
+        world.set("ADELIE_LEASE_SECONDS", "1");
+        world.apple.add_devices("Lab", 4).expect("devices");
+        world.apple.fault(Fault { path: Some(ASSIGN.to_owned()), delay_ms: 600_000, ..Fault::default() });
+        let mut run = world.start(&["sync", "lab", "--force"]);
+        eventually("the intent is stored", || {
+            (world.objects(&["device", "list", "--state", "sent"]).len() == 4).then_some(())
+        });
+        run.kill();
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        world.assert_exact("lab", "Lab");
+        assert_no_needless_assignment(&world, 1);
+    }
+
+    /// SIGTERM ends a sync at a safe point; its lease is given back, and the next sync goes on from there without
+    /// force. With a lease of ten minutes one that had to wait for it would never end in the time of this test.
+    fn a_sync_is_interrupted(database) {
+        let latency = std::time::Duration::from_millis(40);
+        let settings = Settings { devices: 400, max_limit: 10, latency, ..Settings::default() };
+        let mut world = World::ready(database, settings);
+        world.set("ADELIE_LEASE_SECONDS", "600");
+        let mark = world.apple.mark();
+        let run = world.start(&["sync", "lab"]);
+        eventually("it is in the middle", || (world.apple.mark() > mark + 6).then_some(()));
+        run.terminate();
+        run.wait().exits(1).complains("interrupted");
+        assert!((1..400).contains(&world.table("lab").len()), "it should have been in the middle");
+        let pages = world.apple.count(0, "POST", "/server/devices");
+        world.run(&["sync", "lab"]).exits(0);
+        world.assert_exact("lab", "Lab");
+        let all = world.apple.count(0, "POST", "/server/devices");
+        assert!(all <= 41, "40 pages, of which {pages} came before the interruption, and at most one twice; were {all}");
+        assert_no_needless_assignment(&world, 1);
+    }
+
+    /// A first start that was killed leaves nothing half-made behind.
     fn the_first_start_is_killed(database) {
         let world = World::empty(database, Settings::default());
         for attempt in 0..12_u64 {

@@ -36,7 +36,8 @@ on_both_databases! {
         apple.move_devices("Branch", "Lab", &guests, Arrival::Added).expect("a move");
         apple.remove_devices("Lab", released, Departure::Deleted).expect("a release");
         let color = set(json!({ "color": "CERULEAN", "asset_tag": "A-1" }));
-        apple.tell(Command::ChangeDevices(ChangeDevices { choice: these(changed), set: color, ..ChangeDevices::default() }));
+        let choice = these(changed);
+        apple.tell(Command::ChangeDevices(ChangeDevices { choice, set: color, ..ChangeDevices::default() }));
         apple.tell(Command::FetchProfile(FetchProfile { choice: these(on), silent: false }));
 
         let report = world.object(&["sync", "lab", "--force"]);

@@ -31,8 +31,12 @@ fn once_as_text() {
     for word in ["Apple", "key pair", "valid until", "full sync", "delta sync", "60 devices"] {
         assert!(run.stdout.contains(word), "{word:?} is missing in\n{run}");
     }
-    assert!(run.stdout.lines().filter(|line| line.contains("  ")).count() >= 5 || run.stdout.lines().count() >= 9, "{run}");
-    let folder = run.stdout.split_whitespace().find(|word| word.contains("adelie-demo-")).expect("its folder");
+    assert!(
+        run.stdout.lines().filter(|line| line.contains("  ")).count() >= 5 || run.stdout.lines().count() >= 9,
+        "{run}"
+    );
+    let folder =
+        run.stdout.split_whitespace().find(|word| word.contains("adelie-demo-")).expect("its folder");
     assert!(!std::path::Path::new(folder).exists(), "{folder} was left behind");
 }
 

@@ -22,9 +22,14 @@ fn all_findings_at_once() {
     let run = world.run(&["profile", "validate", &file, "--json"]).exits(2);
     let findings = run.objects();
     let paths: Vec<_> = findings.iter().map(|finding| text(finding, "path").to_owned()).collect();
-    for wanted in
-        ["profile_name", "url", "is_supervised", "await_device_configured", "skip_setup_items[2]", "departement"]
-    {
+    for wanted in [
+        "profile_name",
+        "url",
+        "is_supervised",
+        "await_device_configured",
+        "skip_setup_items[2]",
+        "departement",
+    ] {
         assert!(paths.iter().any(|path| path == wanted), "{wanted} is missing in {paths:?}\n{run}");
     }
     for finding in &findings {
@@ -78,7 +83,8 @@ on_both_databases! {
     fn a_bad_file_is_not_stored(database) {
         let world = World::empty(database, Settings::default());
         let (bad, good) = (world.write("bad.json", BAD), world.write("good.json", STANDARD));
-        world.run(&["profile", "new", "standard", "--file", &bad]).exits(2).complains("departement").complains("hint: ");
+        let run = world.run(&["profile", "new", "standard", "--file", &bad]).exits(2);
+        run.complains("departement").complains("hint: ");
         assert!(world.objects(&["profile", "list"]).is_empty());
         world.run(&["profile", "new", "standard", "--file", &good]).exits(0);
         world.run(&["profile", "new", "standard", "--file", &good]).exits(2).complains("already exists");

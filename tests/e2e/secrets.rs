@@ -1,14 +1,14 @@
 //! Secrets stay sealed and quiet.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use adelie_simulator::Settings;
 use openssl::cms::{CMSOptions, CmsContentInfo};
 use openssl::stack::Stack;
 use openssl::symm::Cipher;
 use openssl::x509::X509;
-use sqlx::{Connection, PgConnection};
 
 use crate::harness::{Database, Run, STANDARD, World};
 
@@ -42,19 +42,30 @@ fn stored(world: &World) -> Vec<u8> {
             .flat_map(|name| std::fs::read(world.data_dir().join(name)).unwrap_or_default())
             .collect(),
         Database::Postgres(url) => {
-            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-            let dump: String = runtime.block_on(async {
-                let mut connection = PgConnection::connect(url).await.expect("it is there");
-                sqlx::query("SET xmlbinary = base64").execute(&mut connection).await.expect("a setting");
-                let dump = sqlx::query_scalar("SELECT database_to_xml(true, false, '')::text");
-                dump.fetch_one(&mut connection).await.expect("all tables")
-            });
-            // The bytes of every binary column, and the text of the others.
-            let texts = dump.split(['<', '>']).map(|part| part.split_whitespace().collect::<String>());
-            let bytes = texts.flat_map(|text| openssl::base64::decode_block(&text).unwrap_or_default());
-            dump.bytes().chain(bytes).collect()
+            let dump = Command::new(pg_dump()).args(["--dbname", url]).output().expect("`pg_dump` starts");
+            assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+            // The text as it is, and the bytes of every binary column.
+            let text = String::from_utf8_lossy(&dump.stdout).into_owned();
+            let binary = text.split_whitespace().filter_map(|word| word.strip_prefix(r"\\x")).flat_map(unhex);
+            dump.stdout.iter().copied().chain(binary).collect()
         }
     }
+}
+
+/// The program beside the newest server, because an older one refuses.
+fn pg_dump() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions.filter_map(|entry| {
+        let program = entry.path().join("bin/pg_dump");
+        let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+        program.is_file().then_some((version, program))
+    });
+    newest.max().map_or_else(|| PathBuf::from("pg_dump"), |(_, program)| program)
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    digits.chunks_exact(2).filter_map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
 }
 
 fn holds(haystack: &[u8], needle: &[u8]) -> bool {
@@ -132,6 +143,9 @@ on_both_databases! {
         }
         let stored = stored(&world);
         assert!(holds(&stored, b"CK_canary"), "the test looks in the wrong place");
+        // A certificate is stored in the clear, as binary: that it is found shows that a key would be.
+        let certificate = X509::from_pem(certificate.as_bytes()).and_then(|known| known.to_der()).expect("DER");
+        assert!(holds(&stored, &certificate), "the test does not see binary columns");
         assert_quiet("the database", &stored);
     }
 

@@ -7,11 +7,15 @@ use crate::harness::World;
 
 /// What must not change when an import is refused.
 fn tokens(world: &World) -> Vec<Value> {
-    world.objects(&["server", "list"]).iter().map(|server| {
-        let mut token = world.object(&["token", "show", server["name"].as_str().expect("a name")]);
-        token["account"] = server["account"].clone();
-        token
-    }).collect()
+    world
+        .objects(&["server", "list"])
+        .iter()
+        .map(|server| {
+            let mut token = world.object(&["token", "show", server["name"].as_str().expect("a name")]);
+            token["account"] = server["account"].clone();
+            token
+        })
+        .collect()
 }
 
 on_both_databases! {

@@ -26,8 +26,18 @@ skip_setup_items:
 
 /// What the object of a device has at least.
 const FIELDS: [&str; 12] = [
-    "serial_number", "server", "device_family", "model", "os", "wanted_profile", "profile_uuid", "profile_status",
-    "assignment", "first_seen_at", "last_seen_at", "removed_at",
+    "serial_number",
+    "server",
+    "device_family",
+    "model",
+    "os",
+    "wanted_profile",
+    "profile_uuid",
+    "profile_status",
+    "assignment",
+    "first_seen_at",
+    "last_seen_at",
+    "removed_at",
 ];
 
 on_both_databases! {
@@ -55,7 +65,9 @@ on_both_databases! {
             world.objects(&["profile", "list"]).iter().map(|profile| text(profile, "name").to_owned()).collect();
         assert_eq!(names, BTreeSet::from(["macs", "tablets", "others"].map(String::from)));
         world
-            .run(&["server", "set", "lab", "--default", "mac=macs", "--default", "ipad=tablets", "--default", "any=others"])
+            .run(&[
+                "server", "set", "lab", "--default", "mac=macs", "--default", "ipad=tablets", "--default", "any=others",
+            ])
             .exits(0);
 
         let report = world.object(&["sync"]);

@@ -65,16 +65,23 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     }
     // Nobody is left to tell when stderr is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
-    let opening = error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<adelie_store::StoreError>())
-        .any(|error| matches!(error, adelie_store::StoreError::Open { .. }));
-    if wrong.is_some() || opening { Exit::Usage.into() } else { Exit::Attention.into() }
+    if wrong.is_some() || error.chain().any(is_another_database) {
+        Exit::Usage.into()
+    } else {
+        Exit::Attention.into()
+    }
 }
 
 /// The remedy of an error of Apple's, wherever it is in the chain.
 fn dep_remedy(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| cause.downcast_ref::<adelie_dep::Error>()).map(adelie_dep::Error::remedy)
+}
+
+/// Whether the database that was named is of no use: trying again does not help.
+fn is_another_database(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use adelie_store::StoreError::{Open, SchemaForeign, SchemaTooNew};
+    let error = cause.downcast_ref::<adelie_store::StoreError>();
+    error.is_some_and(|error| matches!(error, Open { .. } | SchemaForeign(_) | SchemaTooNew { .. }))
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

@@ -167,9 +167,10 @@ fn read_file(global: &Global, data_dir: Option<&Path>) -> anyhow::Result<(File, 
         (None, Some(dir)) => (dir.join("adelie.toml"), false),
         (None, None) => (default_data_dir()?.join("adelie.toml"), false),
     };
+    use std::io::ErrorKind::{NotADirectory, NotFound};
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) && !must_exist => {
             return Ok((File::default(), None));
         }
         Err(error) => {

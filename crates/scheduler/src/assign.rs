@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use adelie_dep::Error;
 use adelie_dep::endpoints::{assign_profile, device_details, fetch_devices};
 use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, Timestamp};
-use adelie_store::{Claim, Settlement};
+use adelie_store::{Claim, DueGroup, Settlement};
 use chrono::TimeDelta;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -113,7 +113,7 @@ impl<'a> Assigner<'a> {
                 continue;
             }
             match publish::standing(job, group.revision).await? {
-                Standing::Defined(uuid) => worked |= self.send_all(group.revision, uuid).await?,
+                Standing::Defined(uuid) => worked |= self.send_all(&group, &uuid).await?,
                 Standing::Refused(why) => {
                     if !self.report.refused_profiles.contains(&why) {
                         self.report.refused_profiles.push(why);
@@ -128,49 +128,47 @@ impl<'a> Assigner<'a> {
         Ok(worked)
     }
 
-    /// Sends every device that is due for a revision, several requests at once.
-    async fn send_all(&mut self, revision: RevisionId, uuid: ProfileUuid) -> Result<bool, WorkError> {
-        let job = self.job;
-        let mut under_way = FuturesUnordered::new();
-        let mut more = true;
+    /// Sends every device that is due for a revision, in several batches at once. Each of them claims, sends and
+    /// stores by itself, so that no request waits until the answer to another is stored.
+    async fn send_all(&mut self, group: &DueGroup, uuid: &ProfileUuid) -> Result<bool, WorkError> {
+        let (job, revision) = (self.job, group.revision);
+        let redefined = self.redefined.contains(&revision);
+        let batches = usize::try_from(group.devices.div_ceil(u64::from(BATCH))).unwrap_or(usize::MAX);
+        let at_once = batches.clamp(1, job.settings.assigns_in_flight.max(1));
+        let mut under_way: FuturesUnordered<_> =
+            (0..at_once).map(|_| send_batch(job, revision, uuid)).collect();
         let mut worked = false;
-        loop {
-            while more && under_way.len() < job.settings.assigns_in_flight.max(1) && !job.stopping() {
-                let verify_at = job.now() + job.settings.verify_after;
-                let claims = job.store().claim_due(&job.lease, revision, BATCH, job.now(), verify_at).await?;
-                // A batch that is not full is the last for now: what comes later is gathered.
-                more = claims.len() == BATCH as usize;
-                if claims.is_empty() {
-                    break;
-                }
+        let mut more = true;
+        while let Some(batch) = under_way.next().await {
+            let (claims, outcome) = batch?;
+            // A batch that is not full is the last for now: what comes later is gathered.
+            more &= claims.len() == BATCH as usize && matches!(outcome, Outcome::Settled(_));
+            if !claims.is_empty() {
                 worked = true;
                 self.last_sent.insert(revision, job.now());
-                let uuid = uuid.clone();
-                under_way.push(async move {
-                    let outcome = send(job, &claims, &uuid).await;
-                    (claims, outcome)
-                });
+                self.conclude(revision, redefined, &claims, outcome).await?;
             }
-            let Some((claims, outcome)) = under_way.next().await else { return Ok(worked) };
-            self.conclude(revision, &claims, outcome).await?;
-            more &= self.report.stopped_by.is_none();
+            if more && !job.stopping() {
+                under_way.push(send_batch(job, revision, uuid));
+            }
         }
+        Ok(worked)
     }
 
-    /// Stores what a request came to: every serial that was sent ends in a state or with a time (field lesson L23).
+    /// Counts what a request came to, and stores it unless it is an answer per device, which is stored already:
+    /// every serial that was sent ends in a state or with a time (field lesson L23). `redefined`: whether the
+    /// profile had been defined anew before the request.
     async fn conclude(
         &mut self,
         revision: RevisionId,
+        redefined: bool,
         claims: &[Claim],
         outcome: Outcome,
     ) -> Result<(), WorkError> {
         let (job, store) = (self.job, self.job.store());
         let serials = || claims.iter().map(|claim| claim.serial.clone()).collect::<Vec<_>>();
         match outcome {
-            Outcome::Settled(settlements) => {
-                store.settle(&job.lease, &settlements, job.now()).await?;
-                self.count(&settlements);
-            }
+            Outcome::Settled(settlements) => self.count(&settlements),
             Outcome::NotSent(error) => {
                 let at = error.wait_until().unwrap_or_else(|| job.now() + TimeDelta::minutes(1));
                 store.unclaim(&job.lease, &serials(), &crate::chain(&error), at).await?;
@@ -184,9 +182,9 @@ impl<'a> Assigner<'a> {
                 }
             }
             Outcome::NoProfile => {
-                let first = self.redefined.insert(revision);
+                self.redefined.insert(revision);
                 store.forget_published(&job.lease, revision).await?;
-                let at = if first { job.now() } else { job.now() + TimeDelta::hours(1) };
+                let at = if redefined { job.now() + TimeDelta::hours(1) } else { job.now() };
                 store
                     .unclaim(
                         &job.lease,
@@ -195,7 +193,7 @@ impl<'a> Assigner<'a> {
                         at,
                     )
                     .await?;
-                if !first {
+                if redefined {
                     self.report.stopped_by = Some(
                         "Apple does not know a profile that it has just defined; tried again in an hour"
                             .to_owned(),
@@ -231,6 +229,24 @@ impl<'a> Assigner<'a> {
         let error = self.job.apple(doing, error).await;
         self.report.stopped_by = Some(crate::chain(&error));
     }
+}
+
+/// Claims a batch, sends it, and stores the answer if it is one per device.
+async fn send_batch(
+    job: &Job<'_>,
+    revision: RevisionId,
+    uuid: &ProfileUuid,
+) -> Result<(Vec<Claim>, Outcome), WorkError> {
+    let (store, now) = (job.store(), job.now());
+    let claims = store.claim_due(&job.lease, revision, BATCH, now, now + job.settings.verify_after).await?;
+    if claims.is_empty() {
+        return Ok((claims, Outcome::Settled(Vec::new())));
+    }
+    let outcome = send(job, &claims, uuid).await;
+    if let Outcome::Settled(settlements) = &outcome {
+        store.settle(&job.lease, revision, settlements, job.now()).await?;
+    }
+    Ok((claims, outcome))
 }
 
 async fn send(job: &Job<'_>, claims: &[Claim], uuid: &ProfileUuid) -> Outcome {

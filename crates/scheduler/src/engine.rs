@@ -84,6 +84,9 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<Report, WorkError> {
         let server = self.store.server_by_id(id).await?.ok_or_else(|| StoreError::no_server(id))?;
+        if let Some(until) = server.wait_until.filter(|until| *until > self.clock.now()) {
+            return Err(WorkError::Asked { server: server.name, until });
+        }
         let client = self.connector.client(&server).await?;
         let lease = match self.store.acquire_lease(id, &self.owner, self.settings.lease_ttl).await? {
             LeaseAnswer::Ours(lease) => lease,
@@ -127,8 +130,14 @@ impl Job<'_> {
         self.engine.clock.now()
     }
 
-    /// Turns Apple's error into ours, and keeps what it says of the token.
+    /// Turns Apple's error into ours, and keeps what it says of the token and how long Apple is to be left alone.
     pub(crate) async fn apple(&self, doing: &'static str, error: adelie_dep::Error) -> WorkError {
+        if let Some(until) = error.wait_until() {
+            let kept = self.store().set_wait_until(self.server.id, until).await;
+            if let Err(error) = kept {
+                tracing::warn!(server = %self.server.name, %error, "Apple's wish to be left alone could not be stored");
+            }
+        }
         if let Some(state) = error.token_state() {
             let detail = crate::chain(&error);
             let kept = self.store().set_token_state(self.server.id, state, Some(&detail), self.now()).await;

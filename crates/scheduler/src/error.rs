@@ -16,6 +16,14 @@ pub enum WorkError {
         /// When it runs out unless renewed.
         until: Timestamp,
     },
+    /// Apple has asked to be left alone; nothing was sent. No operator's wish overrides that.
+    #[error("MDM server {server}: Apple has asked to be left alone until {until}; nothing was sent")]
+    Asked {
+        /// The MDM server.
+        server: ServerName,
+        /// Until when.
+        until: Timestamp,
+    },
     /// It has no token.
     #[error(
         "MDM server {0} has no server token: run `adelie token key {0}`, upload the certificate, then `adelie token import {0} FILE.p7m`"

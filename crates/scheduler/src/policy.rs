@@ -147,6 +147,7 @@ mod tests {
             next_sync_at: next,
             failures: 0,
             last_error: None,
+            wait_until: None,
             attention: None,
         }
     }

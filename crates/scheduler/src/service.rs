@@ -154,6 +154,10 @@ fn log(id: ServerId, result: &Result<Report, WorkError>) -> bool {
             }
             report.sync_error.is_none() && report.assigned.stopped_by.is_none()
         }
+        Err(error @ WorkError::Asked { .. }) => {
+            tracing::debug!("{error}");
+            true
+        }
         Err(WorkError::Busy { owner, until, .. }) => {
             tracing::debug!(server = %id, %owner, %until, "another copy works on it");
             false

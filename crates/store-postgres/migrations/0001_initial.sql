@@ -25,6 +25,7 @@ CREATE TABLE mdm_servers (
     next_sync_at timestamptz,
     failures integer NOT NULL DEFAULT 0 CONSTRAINT mdm_servers_failures_counted CHECK (failures >= 0),
     last_error text,
+    wait_until timestamptz,
     attention text,
     delta_cursor text,
     full_generation bigint,
@@ -53,6 +54,7 @@ COMMENT ON COLUMN mdm_servers.last_sync_at IS 'When the last sync of any kind en
 COMMENT ON COLUMN mdm_servers.next_sync_at IS 'When the next scheduled sync is due; NULL is at once.';
 COMMENT ON COLUMN mdm_servers.failures IS 'Failed runs since the last good one.';
 COMMENT ON COLUMN mdm_servers.last_error IS 'Why the last run failed; NULL after a good one.';
+COMMENT ON COLUMN mdm_servers.wait_until IS 'Apple has asked to be left alone until then.';
 COMMENT ON COLUMN mdm_servers.attention IS 'What waits for an operator''s word.';
 COMMENT ON COLUMN mdm_servers.delta_cursor IS 'Apple''s cursor from which the next delta sync starts.';
 COMMENT ON COLUMN mdm_servers.full_generation IS 'The run that began the full sync under way; stamped on the devices it sees.';

@@ -40,8 +40,14 @@ impl AssignStore for PostgresStore {
         run("claim due assignments", move || claim(&self.pool, lease, revision, limit, now, verify_at)).await
     }
 
-    async fn settle(&self, lease: &Lease, settlements: &[Settlement], now: Timestamp) -> Result<()> {
-        run("settle assignments", move || settle(&self.pool, lease, settlements, now)).await
+    async fn settle(
+        &self,
+        lease: &Lease,
+        revision: RevisionId,
+        settlements: &[Settlement],
+        now: Timestamp,
+    ) -> Result<()> {
+        run("settle assignments", move || settle(&self.pool, lease, revision, settlements, now)).await
     }
 
     async fn to_read_back(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec<SerialNumber>> {
@@ -154,7 +160,13 @@ async fn claim(
     Ok(claims.collect())
 }
 
-async fn settle(pool: &PgPool, lease: &Lease, settlements: &[Settlement], now: Timestamp) -> Attempt<()> {
+async fn settle(
+    pool: &PgPool,
+    lease: &Lease,
+    revision: RevisionId,
+    settlements: &[Settlement],
+    now: Timestamp,
+) -> Attempt<()> {
     // In the order in which everybody locks devices.
     let mut settlements: Vec<_> = settlements.iter().collect();
     settlements.sort_by(|a, b| a.serial.cmp(&b.serial));
@@ -168,10 +180,10 @@ async fn settle(pool: &PgPool, lease: &Lease, settlements: &[Settlement], now: T
              FROM UNNEST($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
                  AS s (serial, state, reason, next_attempt_at, profile_uuid)
              CROSS JOIN LATERAL (
-                 SELECT id, assign_state, sent_epoch FROM devices
+                 SELECT id, assign_state, sent_epoch, wanted_revision_id FROM devices
                  WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
              ) d
-             WHERE d.assign_state = 'sent' AND d.sent_epoch = $2
+             WHERE d.assign_state = 'sent' AND d.sent_epoch = $2 AND d.wanted_revision_id = $9
          )
          UPDATE devices d SET assign_state = l.state, assign_reason = l.reason,
              next_attempt_at = l.next_attempt_at,
@@ -189,6 +201,7 @@ async fn settle(pool: &PgPool, lease: &Lease, settlements: &[Settlement], now: T
     .bind(column(settlements, |s| millis(s.next_attempt_at)))
     .bind(column(settlements, |s| s.profile_uuid.as_ref().map(ProfileUuid::as_str)))
     .bind(to_millis(now))
+    .bind(revision.0)
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;

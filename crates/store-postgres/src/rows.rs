@@ -61,6 +61,7 @@ pub(crate) struct ServerRow {
     next_sync_at: Option<Timestamp>,
     failures: i32,
     last_error: Option<String>,
+    wait_until: Option<Timestamp>,
     attention: Option<String>,
 }
 
@@ -87,6 +88,7 @@ impl TryFrom<ServerRow> for MdmServer {
             next_sync_at: row.next_sync_at,
             failures: small("mdm_servers.failures", row.failures)?,
             last_error: row.last_error,
+            wait_until: row.wait_until,
             attention: row.attention,
         })
     }

@@ -38,6 +38,10 @@ impl ServerStore for PostgresStore {
         run("pause or resume an MDM server", move || set_paused(&self.pool, id, paused)).await
     }
 
+    async fn set_wait_until(&self, id: ServerId, until: Timestamp) -> Result<()> {
+        run("keep how long Apple is to be left alone", move || set_wait_until(&self.pool, id, until)).await
+    }
+
     async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>> {
         run("list default profiles", move || defaults(&self.pool, id)).await
     }
@@ -71,7 +75,8 @@ async fn list(pool: &PgPool, id: Option<ServerId>, name: Option<&str>) -> Attemp
         "-- servers
          SELECT s.id, s.name, s.base_url, s.paused, s.created_at, s.sync_settings, s.token_state,
              s.token_detail, s.token_since, t.expires_at AS token_expires_at, s.account, s.last_full_at,
-             s.last_sync_at, s.next_sync_at, s.failures, s.last_error, s.attention
+             s.last_sync_at, s.next_sync_at, s.failures, s.last_error, s.wait_until,
+             s.attention
          FROM mdm_servers s LEFT JOIN server_tokens t ON t.server_id = s.id AND t.is_current
          WHERE ($1::bigint IS NULL OR s.id = $1) AND ($2::text IS NULL OR s.name = $2)
          ORDER BY s.name",
@@ -89,6 +94,18 @@ async fn set_paused(pool: &PgPool, id: ServerId, paused: bool) -> Attempt<()> {
         .bind(paused)
         .execute(pool)
         .await?;
+    found(&updated, id)
+}
+
+async fn set_wait_until(pool: &PgPool, id: ServerId, until: Timestamp) -> Attempt<()> {
+    let updated = sqlx::query(
+        "-- set_wait_until
+         UPDATE mdm_servers SET wait_until = greatest(wait_until, $2) WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(to_millis(until))
+    .execute(pool)
+    .await?;
     found(&updated, id)
 }
 

@@ -98,7 +98,7 @@ async fn import(pool: &PgPool, token: &NewServerToken, state: TokenState, now: T
     // The server's row first, so that two imports come one after the other.
     let updated = sqlx::query(
         "-- import_token_health
-         UPDATE mdm_servers SET token_detail = NULL, next_sync_at = $3, token_state = $2,
+         UPDATE mdm_servers SET token_detail = NULL, next_sync_at = $3, wait_until = NULL, token_state = $2,
              token_since = CASE WHEN token_state = $2 THEN token_since ELSE $3 END
          WHERE id = $1",
     )

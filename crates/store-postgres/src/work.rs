@@ -47,7 +47,7 @@ pub(crate) async fn servers(pool: &PgPool, now: Timestamp, limit: u32) -> Attemp
                  AND (d.next_attempt_at <= $1 OR (d.assign_state = 'sent' AND d.sent_epoch <> s.lease_epoch))
              LIMIT 1
          ) ask ON true
-         WHERE NOT s.paused AND (s.next_sync_at IS NULL OR s.next_sync_at <= $1 OR s.decide_after IS NOT NULL
+         WHERE NOT s.paused AND (s.wait_until IS NULL OR s.wait_until <= $1) AND (s.next_sync_at IS NULL OR s.next_sync_at <= $1 OR s.decide_after IS NOT NULL
              OR due.server_id IS NOT NULL OR ask.found)
          ORDER BY s.next_sync_at NULLS FIRST, s.id
          LIMIT $2",

@@ -114,7 +114,7 @@ async fn claim_and_settle(
             profile_uuid: Some(ProfileUuid("UUID-1".to_owned())),
         };
         let settlements: Vec<_> = claimed.iter().rev().map(|claim| settled(&claim.serial)).collect();
-        store.settle(&lease, &settlements, at(3)).await?;
+        store.settle(&lease, revision, &settlements, at(3)).await?;
         all.extend(claimed.into_iter().map(|claim| claim.serial));
     }
     Ok(all)
@@ -350,7 +350,7 @@ async fn a_batch_does_not_read_the_whole_server() {
         profile_uuid: None,
     };
     let settlements: Vec<_> = claimed.into_iter().map(failed).collect();
-    store.settle(&lease, &settlements, at(3)).await.expect("settled");
+    store.settle(&lease, revision, &settlements, at(3)).await.expect("settled");
     store.unclaim(&lease, &given_back, "not sent", at(3)).await.expect("given back");
     assert_eq!(store.to_read_back(&lease, at(5), BATCH).await.expect("a list").len(), 50);
     store.commit_details(&lease, &[], &serials[..10], at(5)).await.expect("details");

@@ -121,7 +121,7 @@ async fn a_full_sync_with_assignment() {
                         profile_uuid: Some(uuid.clone()),
                     })
                     .collect();
-                store.settle(&lease, &settlements, at(3)).await.expect("settled");
+                store.settle(&lease, revision.id, &settlements, at(3)).await.expect("settled");
             }
         };
         timed(&format!("{pass} of {devices} with assignment"), async { tokio::join!(sync, assign) }).await;

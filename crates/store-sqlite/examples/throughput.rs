@@ -8,14 +8,14 @@
 use std::time::{Duration, Instant};
 
 use adelie_model::{
-    Actual, AssignState, Cursor, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, SyncKind,
-    SyncPhase, Timestamp, Trigger,
+    Actual, AssignState, Cursor, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId,
+    SyncKind, SyncPhase, Timestamp, Trigger,
 };
 use adelie_rules::Scope;
 use adelie_store::page::Record;
 use adelie_store::{
-    AssignStore, DeviceFilter, DevicePosition, DeviceStore, Lease, LeaseAnswer, LeaseStore, NewProfile, NewServer,
-    PageCommit, ProfileStore, PublishOutcome, RunEnd, ServerStore, Settlement, SyncStore,
+    AssignStore, DeviceFilter, DevicePosition, DeviceStore, Lease, LeaseAnswer, LeaseStore, NewProfile,
+    NewServer, PageCommit, ProfileStore, PublishOutcome, RunEnd, ServerStore, Settlement, SyncStore,
 };
 use adelie_store_sqlite::SqliteStore;
 
@@ -113,7 +113,7 @@ impl Bench {
                 })
                 .collect();
             let timing = Timing::start();
-            self.store.settle(&self.lease, &settlements, now(3)).await?;
+            self.store.settle(&self.lease, revision, &settlements, now(3)).await?;
             settling.add(&timing);
         }
         claiming.print("claim", self.pages);
@@ -215,7 +215,12 @@ struct Timing {
 
 impl Timing {
     fn none() -> Self {
-        Self { begun: Instant::now(), processor: processor_time(), wall: Duration::ZERO, used: Duration::ZERO }
+        Self {
+            begun: Instant::now(),
+            processor: processor_time(),
+            wall: Duration::ZERO,
+            used: Duration::ZERO,
+        }
     }
 
     fn start() -> Self {

@@ -26,6 +26,7 @@ CREATE TABLE mdm_servers (
     next_sync_at INTEGER, -- When the next scheduled sync is due; NULL is at once.
     failures INTEGER NOT NULL DEFAULT 0 CONSTRAINT mdm_servers_failures_counted CHECK (failures >= 0), -- Failed runs since the last good one.
     last_error TEXT, -- Why the last run failed; NULL after a good one.
+    wait_until INTEGER, -- Apple has asked to be left alone until then.
     attention TEXT, -- What waits for an operator's word.
     delta_cursor TEXT, -- Apple's cursor from which the next delta sync starts.
     full_generation INTEGER, -- The run that began the full sync under way; stamped on the devices it sees.

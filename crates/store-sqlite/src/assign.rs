@@ -134,7 +134,13 @@ impl AssignStore for SqliteStore {
         .await
     }
 
-    async fn settle(&self, lease: &Lease, settlements: &[Settlement], now: Timestamp) -> Result<()> {
+    async fn settle(
+        &self,
+        lease: &Lease,
+        revision: RevisionId,
+        settlements: &[Settlement],
+        now: Timestamp,
+    ) -> Result<()> {
         let rows: Vec<_> = settlements
             .iter()
             .map(|s| {
@@ -160,12 +166,14 @@ impl AssignStore for SqliteStore {
                      profile_assign_time = CASE WHEN s.profile_uuid IS NULL THEN profile_assign_time ELSE ?4 END
                  FROM settled AS s
                  WHERE devices.server_id = ?2 AND devices.serial = s.serial
-                     AND devices.assign_state = 'sent' AND devices.sent_epoch = ?3",
+                     AND devices.assign_state = 'sent' AND devices.sent_epoch = ?3
+                     AND devices.wanted_revision_id = ?5",
             )
             .bind(to_json("settlements", &rows)?)
             .bind(lease.server.0)
             .bind(lease.epoch)
             .bind(now.timestamp_millis())
+            .bind(revision.0)
             .execute(&mut *transaction)
             .await?;
             Ok(transaction.commit().await?)
@@ -193,7 +201,13 @@ impl AssignStore for SqliteStore {
         .await
     }
 
-    async fn unclaim(&self, lease: &Lease, serials: &[SerialNumber], reason: &str, at: Timestamp) -> Result<()> {
+    async fn unclaim(
+        &self,
+        lease: &Lease,
+        serials: &[SerialNumber],
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<()> {
         run("give back claimed assignments", async {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;

@@ -57,10 +57,7 @@ pub(crate) async fn load(
     .bind(list(serials)?)
     .fetch_all(transaction)
     .await?;
-    found
-        .iter()
-        .map(|row| rows::device(row).map(|device| (device.serial.clone(), device)))
-        .collect()
+    found.iter().map(|row| rows::device(row).map(|device| (device.serial.clone(), device))).collect()
 }
 
 /// How many rows one statement writes. SQLite takes 32,766 variables in a statement, which is enough for a
@@ -118,11 +115,8 @@ type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArgume
 /// Binds a device in the order of the statement.
 fn bind<'q>(query: Query<'q>, device: &'q Device) -> Attempt<Query<'q>> {
     let Device { actual, assignment, .. } = device;
-    let extra = if actual.extra.is_empty() {
-        "{}".to_owned()
-    } else {
-        to_json("devices.extra", &actual.extra)?
-    };
+    let extra =
+        if actual.extra.is_empty() { "{}".to_owned() } else { to_json("devices.extra", &actual.extra)? };
     Ok(query
         .bind(device.server.0)
         .bind(device.serial.as_str())

@@ -1,6 +1,6 @@
 //! Listing, finding and counting devices.
 
-use adelie_model::{AssignState, DeviceFamily, ProfileName, SerialNumber, ServerId};
+use adelie_model::{AssignState, ProfileName, SerialNumber, ServerId};
 use adelie_store::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount};
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -37,11 +37,11 @@ macro_rules! filtered {
     () => {
         r" WHERE (?1 IS NULL OR ?1 = CASE WHEN p.error IS NOT NULL AND d.assign_state IN ('due', 'drifted')
              THEN 'held' ELSE d.assign_state END)
-         AND (d.server_id, d.serial) > (?2, ?3) AND d.server_id BETWEEN ?4 AND ?5
-         AND (?6 IS NULL OR d.device_family = ?6)
-         AND (?7 IS NULL OR d.serial LIKE ?7 ESCAPE '\' OR d.model LIKE ?7 ESCAPE '\'
-             OR d.description LIKE ?7 ESCAPE '\' OR d.asset_tag LIKE ?7 ESCAPE '\' OR d.color LIKE ?7 ESCAPE '\')
-         ORDER BY d.server_id, d.serial LIMIT ?8"
+         AND (d.server_id, d.serial) > (?2, ?3) AND d.server_id <= ?4
+         AND (?5 IS NULL OR d.device_family = ?5)
+         AND (?6 IS NULL OR d.serial LIKE ?6 ESCAPE '\' OR d.model LIKE ?6 ESCAPE '\'
+             OR d.description LIKE ?6 ESCAPE '\' OR d.asset_tag LIKE ?6 ESCAPE '\' OR d.color LIKE ?6 ESCAPE '\')
+         ORDER BY d.server_id, d.serial LIMIT ?7"
     };
 }
 
@@ -49,8 +49,8 @@ macro_rules! filtered {
 const BY_SERIAL: &str = concat!(
     "-- devices_by_serial\n",
     columns!(),
-    "(SELECT id FROM devices WHERE (server_id, serial) > (?2, ?3) AND server_id BETWEEN ?4 AND ?5
-         ORDER BY server_id, serial LIMIT ?9) AS next
+    "(SELECT id FROM devices WHERE (server_id, serial) > (?2, ?3) AND server_id <= ?4
+         ORDER BY server_id, serial LIMIT ?8) AS next
      CROSS JOIN devices d ON d.id = next.id
      CROSS JOIN mdm_servers s ON s.id = d.server_id",
     names!(),
@@ -63,7 +63,7 @@ const BY_STATE: &str = concat!(
     columns!(),
     "mdm_servers s
      CROSS JOIN devices d INDEXED BY devices_by_state
-         ON d.server_id = s.id AND d.assign_state IN (?9, ?10, ?11)",
+         ON d.server_id = s.id AND d.assign_state IN (?8, ?9, ?10)",
     names!(),
     filtered!()
 );
@@ -103,7 +103,10 @@ impl DeviceStore for SqliteStore {
             let mut connection = self.read().await?;
             let query = bind(BY_SERIAL, filter, after, limit).bind(walk);
             let found = query.fetch_all(&mut *connection).await?;
-            if !narrow || found.len() >= limit as usize || end_within(&mut connection, filter, after, walk).await? {
+            if !narrow
+                || found.len() >= limit as usize
+                || end_within(&mut connection, filter, after, walk).await?
+            {
                 return found.iter().map(view).collect();
             }
             let query = match filter.state.and_then(rare) {
@@ -119,8 +122,7 @@ impl DeviceStore for SqliteStore {
 
     async fn device(&self, serial: &SerialNumber) -> Result<Vec<DeviceView>> {
         run("find a device", async {
-            let found =
-                sqlx::query(ONE).bind(serial.as_str()).fetch_all(&mut *self.read().await?).await?;
+            let found = sqlx::query(ONE).bind(serial.as_str()).fetch_all(&mut *self.read().await?).await?;
             found.iter().map(view).collect()
         })
         .await
@@ -169,15 +171,25 @@ fn bind<'q>(
     after: Option<&DevicePosition>,
     limit: u32,
 ) -> Query<'q> {
+    let (server, serial) = start(filter, after);
     sqlx::query(statement)
         .bind(filter.state.map(AssignState::as_str))
-        .bind(after.map_or(i64::MIN, |after| after.server.0))
-        .bind(after.map_or_else(String::new, |after| after.serial.as_str().to_owned()))
-        .bind(filter.server.map_or(i64::MIN, |server| server.0))
+        .bind(server)
+        .bind(serial.to_owned())
         .bind(filter.server.map_or(i64::MAX, |server| server.0))
         .bind(filter.family.as_ref().map(|family| family.as_str().to_owned()))
         .bind(filter.query.as_deref().map(containing))
         .bind(limit)
+}
+
+/// What a page comes after. One lower bound only: of two, SQLite would take the wrong one and walk over every
+/// device before the page.
+fn start<'p>(filter: &DeviceFilter, after: Option<&'p DevicePosition>) -> (i64, &'p str) {
+    let first = filter.server.map_or(i64::MIN, |server| server.0);
+    match after {
+        Some(after) if after.server.0 >= first => (after.server.0, after.serial.as_str()),
+        _ => (first, ""),
+    }
 }
 
 /// Whether a walk of this length has come to the end of the list.
@@ -187,14 +199,14 @@ async fn end_within(
     after: Option<&DevicePosition>,
     walk: u32,
 ) -> Attempt<bool> {
+    let (server, serial) = start(filter, after);
     let next: i64 = sqlx::query_scalar(
         "-- devices_next
          SELECT count(*) FROM (SELECT 1 FROM devices
-             WHERE (server_id, serial) > (?1, ?2) AND server_id BETWEEN ?3 AND ?4 LIMIT ?5)",
+             WHERE (server_id, serial) > (?1, ?2) AND server_id <= ?3 LIMIT ?4)",
     )
-    .bind(after.map_or(i64::MIN, |after| after.server.0))
-    .bind(after.map_or("", |after| after.serial.as_str()))
-    .bind(filter.server.map_or(i64::MIN, |server| server.0))
+    .bind(server)
+    .bind(serial)
     .bind(filter.server.map_or(i64::MAX, |server| server.0))
     .bind(walk)
     .fetch_one(connection)

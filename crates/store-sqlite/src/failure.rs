@@ -71,7 +71,10 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_named() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        sqlx::raw_sql("PRAGMA max_page_count = 3; CREATE TABLE t (x)").execute(&mut connection).await.unwrap();
+        sqlx::raw_sql("PRAGMA max_page_count = 3; CREATE TABLE t (x)")
+            .execute(&mut connection)
+            .await
+            .unwrap();
         let error = sqlx::query("INSERT INTO t VALUES (zeroblob(100000))")
             .execute(&mut connection)
             .await

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use adelie_store::{Result, StoreError};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool};
 
 use crate::failure::{code, store_error};
@@ -17,32 +15,40 @@ use crate::failure::{code, store_error};
 static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// How long a writer waits for another process's transaction.
-const BUSY: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a task waits for its turn among the tasks of this process.
 const TURN: Duration = Duration::from_secs(120);
 const READERS: u32 = 4;
+/// How often and how soon opening is tried again while another process is in the way.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(25);
+/// SQLite's result code for a lock that somebody else holds.
+const BUSY: i32 = 5;
 
 pub(crate) async fn open(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
     make_file(path)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
-        .busy_timeout(BUSY)
+        .busy_timeout(PATIENCE)
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         .statement_cache_capacity(200)
         // A page's rows at once: handing over fewer at a time costs more than reading them.
         .row_buffer_size(1000);
-    // A connection of its own, because a pool would hide why it cannot connect.
-    let mut connection =
-        SqliteConnection::connect_with(&options).await.map_err(|error| cannot(path, error))?;
-    let prepared = prepare(&mut connection, path).await;
-    // Also when something was found wrong: the reason counts, not how the connection ends.
-    let closed = connection.close().await;
-    prepared?;
-    if let Err(error) = closed {
-        tracing::debug!(%error, "the connection that migrated did not end well");
-    }
+    let mut tries = 1;
+    // SQLite answers "locked" without any waiting while another process switches the journal of a new file
+    // or cleans up behind the last connection; both pass in a moment.
+    let connection = loop {
+        match connect(&options, path).await {
+            Err(StoreError::Open { source, .. }) if tries < TRIES && is_busy(&*source) => {
+                tracing::debug!(tries, "another process opens or closes the database; trying again");
+                tokio::time::sleep(PAUSE).await;
+                tries += 1;
+            }
+            connected => break connected?,
+        }
+    };
 
     let pool = SqlitePoolOptions::new().acquire_timeout(TURN).test_before_acquire(false).max_lifetime(None);
     let writer = pool.clone().max_connections(1).idle_timeout(None).connect_lazy_with(
@@ -53,10 +59,36 @@ pub(crate) async fn open(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
             .pragma("journal_size_limit", "67108864")
             .pragma("cache_size", "-24000"),
     );
-    let readers = pool.max_connections(READERS).idle_timeout(Duration::from_secs(300)).connect_lazy_with(
-        options.pragma("query_only", "1").pragma("cache_size", "-6000"),
-    );
+    let readers = pool
+        .max_connections(READERS)
+        .idle_timeout(Duration::from_secs(300))
+        .connect_lazy_with(options.pragma("query_only", "1").pragma("cache_size", "-6000"));
+    // Open before the other one closes, so that it is not the last one and leaves the log alone.
+    drop(writer.acquire().await.map_err(|error| cannot(path, error))?);
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "the connection that migrated did not end well");
+    }
     Ok((writer, readers))
+}
+
+/// A connection of its own, because a pool would hide why it cannot connect; with the schema up to date.
+async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
+    let mut connection =
+        SqliteConnection::connect_with(options).await.map_err(|error| cannot(path, error))?;
+    match prepare(&mut connection, path).await {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            // What was found wrong counts, not how the connection ends.
+            if let Err(error) = connection.close().await {
+                tracing::debug!(%error, "the connection did not end well");
+            }
+            Err(error)
+        }
+    }
+}
+
+fn is_busy(source: &(dyn std::error::Error + 'static)) -> bool {
+    source.downcast_ref::<sqlx::Error>().and_then(code).is_some_and(|code| code & 0xff == BUSY)
 }
 
 /// Creates the file, readable by nobody else, before SQLite would with whatever the umask says; SQLite
@@ -97,7 +129,6 @@ fn file_hint(kind: ErrorKind) -> &'static str {
 }
 
 fn cannot(path: &Path, error: sqlx::Error) -> StoreError {
-    const BUSY: i32 = 5;
     const CORRUPT: i32 = 11;
     const FULL: i32 = 13;
     const NOT_A_DATABASE: i32 = 26;
@@ -130,13 +161,23 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
             return Err(StoreError::SchemaForeign(version));
         }
         Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
-            return Err(store_error("bring the schema up to date", error));
+            return Err(not_migrated(path, error));
         }
         Err(error) => {
-            return Err(StoreError::Database { doing: "bring the schema up to date", source: Box::new(error) });
+            return Err(StoreError::Database {
+                doing: "bring the schema up to date",
+                source: Box::new(error),
+            });
         }
     }
-    transaction.commit().await.map_err(|error| store_error("bring the schema up to date", error))
+    transaction.commit().await.map_err(|error| not_migrated(path, error))
+}
+
+fn not_migrated(path: &Path, error: sqlx::Error) -> StoreError {
+    match code(&error).map(|code| code & 0xff) {
+        Some(BUSY) => cannot(path, error),
+        _ => store_error("bring the schema up to date", error),
+    }
 }
 
 /// Refuses a schema that is newer than ours, or another program's.

@@ -217,10 +217,7 @@ fn published(row: &SqliteRow) -> Attempt<Published> {
         revision: RevisionId(row.try_get("revision_id")?),
         profile_uuid: row.try_get::<Option<String>, _>("profile_uuid")?.map(ProfileUuid),
         error: row.try_get("error")?,
-        next_attempt_at: rows::maybe(
-            "published_profiles.next_attempt_at",
-            row.try_get("next_attempt_at")?,
-        )?,
+        next_attempt_at: rows::maybe("published_profiles.next_attempt_at", row.try_get("next_attempt_at")?)?,
         at: moment("published_profiles.at", row.try_get("at")?)?,
     })
 }

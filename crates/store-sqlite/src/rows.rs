@@ -178,6 +178,7 @@ pub(crate) fn server(row: &SqliteRow) -> Attempt<MdmServer> {
         next_sync_at: time("mdm_servers.next_sync_at", "next_sync_at")?,
         failures: count("mdm_servers.failures", row.try_get("failures")?)?,
         last_error: row.try_get("last_error")?,
+        wait_until: time("mdm_servers.wait_until", "wait_until")?,
         attention: row.try_get("attention")?,
     })
 }

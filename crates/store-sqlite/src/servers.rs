@@ -91,6 +91,23 @@ impl ServerStore for SqliteStore {
         .await
     }
 
+    async fn set_wait_until(&self, id: ServerId, until: Timestamp) -> Result<()> {
+        run("keep how long Apple is to be left alone", async {
+            let mut transaction = self.write().await?;
+            let done = sqlx::query(
+                "-- set_wait_until
+                 UPDATE mdm_servers SET wait_until = max(coalesce(wait_until, 0), ?2) WHERE id = ?1",
+            )
+            .bind(id.0)
+            .bind(until.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            found(id, done.rows_affected())?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
     async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>> {
         run("list the defaults of an MDM server", async {
             let found = sqlx::query(

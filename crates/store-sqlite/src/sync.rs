@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adelie_model::{
-    AssignState, Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger,
+    AssignState, Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun,
+    Timestamp, Trigger,
 };
 use adelie_store::page::{self, NewEvent, PageContext};
 use adelie_store::{
@@ -193,8 +194,7 @@ impl SyncStore for SqliteStore {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
             let after = self.sweeps.after(lease.server, generation);
-            let mut serials =
-                absent_batch(&mut transaction, lease.server, generation, &after, limit).await?;
+            let mut serials = absent_batch(&mut transaction, lease.server, generation, &after, limit).await?;
             if serials.is_empty() && !after.is_empty() {
                 serials = absent_batch(&mut transaction, lease.server, generation, "", limit).await?;
             }
@@ -365,11 +365,7 @@ async fn add_counts(transaction: &mut SqliteConnection, run: RunId, counts: &Cou
 }
 
 /// Stores where the next page starts. The last page of a listing makes its cursor the delta cursor.
-async fn move_cursor(
-    transaction: &mut SqliteConnection,
-    server: ServerId,
-    page: &PageCommit,
-) -> Attempt<()> {
+async fn move_cursor(transaction: &mut SqliteConnection, server: ServerId, page: &PageCommit) -> Attempt<()> {
     let statement = match (page.phase, page.more) {
         (SyncPhase::Fetch, true) => {
             "-- move_fetch_cursor

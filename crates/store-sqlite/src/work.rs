@@ -16,7 +16,7 @@ pub(crate) async fn servers(
         "-- servers_with_work
          WITH RECURSIVE ready (id, next_sync_at, decide_after, lease_epoch) AS MATERIALIZED (
              SELECT id, next_sync_at, decide_after, lease_epoch FROM mdm_servers s
-             WHERE paused = 0
+             WHERE paused = 0 AND (wait_until IS NULL OR wait_until <= ?1)
                  AND EXISTS (SELECT 1 FROM server_tokens t WHERE t.server_id = s.id AND t.is_current = 1)
          ),
          -- From one revision that devices in a state are to have to the next, a step each in the index,

@@ -17,8 +17,9 @@ struct TempDatabase {
 
 impl TempDatabase {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("adelie.db")).await.unwrap();
+        let folder = tempfile::tempdir().expect("the database of the test");
+        let store =
+            SqliteStore::open(&folder.path().join("adelie.db")).await.expect("the database of the test");
         Self { folder, store }
     }
 }
@@ -30,19 +31,26 @@ impl Fixture for TempDatabase {
     }
 
     async fn another(&self) -> Arc<dyn Store> {
-        Arc::new(SqliteStore::open(&self.folder.path().join("adelie.db")).await.unwrap())
+        Arc::new(
+            SqliteStore::open(&self.folder.path().join("adelie.db")).await.expect("the database of the test"),
+        )
     }
 
     async fn events(&self) -> Vec<StoredEvent> {
         let options = SqliteConnectOptions::new().filename(self.folder.path().join("adelie.db"));
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let mut connection =
+            SqliteConnection::connect_with(&options).await.expect("the database of the test");
         let rows: Vec<(String, Option<String>, String)> =
             sqlx::query_as("SELECT kind, serial, data FROM events ORDER BY id")
                 .fetch_all(&mut connection)
                 .await
-                .unwrap();
+                .expect("the database of the test");
         rows.into_iter()
-            .map(|(kind, serial, data)| StoredEvent { kind, serial, data: serde_json::from_str(&data).unwrap() })
+            .map(|(kind, serial, data)| StoredEvent {
+                kind,
+                serial,
+                data: serde_json::from_str(&data).expect("the database of the test"),
+            })
             .collect()
     }
 }

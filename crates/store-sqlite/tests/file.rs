@@ -11,18 +11,22 @@ use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 fn server(name: &str) -> NewServer {
-    NewServer { name: name.parse().unwrap(), base_url: "http://127.0.0.1".to_owned(), paused: false }
+    NewServer {
+        name: name.parse().expect("prepared"),
+        base_url: "http://127.0.0.1".to_owned(),
+        paused: false,
+    }
 }
 
 fn mode(path: &Path) -> u32 {
-    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    std::fs::metadata(path).expect("prepared").permissions().mode() & 0o777
 }
 
 async fn raw(path: &Path, statement: &'static str) {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    let mut connection = SqliteConnection::connect_with(&options).await.expect("prepared");
+    sqlx::raw_sql(statement).execute(&mut connection).await.expect("prepared");
+    connection.close().await.expect("prepared");
 }
 
 async fn refusal(path: &Path) -> StoreError {

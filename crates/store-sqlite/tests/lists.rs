@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use adelie_model::{
-    Actual, AssignState, Cursor, DeviceFamily, SerialNumber, ServerId, SyncKind, SyncPhase, Timestamp, Trigger,
+    Actual, AssignState, Cursor, DeviceFamily, SerialNumber, ServerId, SyncKind, SyncPhase, Timestamp,
+    Trigger,
 };
 use adelie_rules::Scope;
 use adelie_store::page::Record;
@@ -29,11 +30,7 @@ fn record(number: u32) -> Record {
     };
     Record {
         serial: SerialNumber::from_apple(format!("S{:05}", number * 7919 % DEVICES)),
-        actual: Actual {
-            device_family: Some(family),
-            asset_tag: Some(tag.to_owned()),
-            ..Actual::default()
-        },
+        actual: Actual { device_family: Some(family), asset_tag: Some(tag.to_owned()), ..Actual::default() },
         op_type: None,
         op_date: None,
     }
@@ -41,24 +38,30 @@ fn record(number: u32) -> Record {
 
 /// A server with all devices; five of them throttled, the Macs held by a refused profile, the rest assigned.
 async fn fill(store: &SqliteStore, name: &str) -> ServerId {
-    let new = NewServer { name: name.parse().unwrap(), base_url: "http://127.0.0.1".to_owned(), paused: false };
-    let server = store.add_server(&new, at(0)).await.unwrap();
-    let LeaseAnswer::Ours(lease) = store.acquire_lease(server, "us", Duration::from_secs(600)).await.unwrap()
+    let new = NewServer {
+        name: name.parse().expect("stored"),
+        base_url: "http://127.0.0.1".to_owned(),
+        paused: false,
+    };
+    let server = store.add_server(&new, at(0)).await.expect("stored");
+    let LeaseAnswer::Ours(lease) =
+        store.acquire_lease(server, "us", Duration::from_secs(600)).await.expect("stored")
     else {
         panic!("the lease is free");
     };
     let mut revisions = HashMap::new();
     for (scope, profile) in [(Scope::Any, "phones"), (Scope::Family(DeviceFamily::Mac), "macs")] {
         let profile = NewProfile {
-            name: format!("{profile} of {name}").parse().unwrap(),
+            name: format!("{profile} of {name}").parse().expect("stored"),
             content: serde_json::Map::new(),
             content_hash: String::new(),
         };
-        let revision = store.add_profile(&profile, at(0)).await.unwrap();
-        store.set_defaults(server, &[(scope.clone(), Some(profile.name))]).await.unwrap();
+        let revision = store.add_profile(&profile, at(0)).await.expect("stored");
+        store.set_defaults(server, &[(scope.clone(), Some(profile.name))]).await.expect("stored");
         revisions.insert(scope.to_string(), revision.id);
     }
-    let run = store.begin_run(&lease, SyncKind::Full, Trigger::Manual, false, at(1)).await.unwrap().id;
+    let run =
+        store.begin_run(&lease, SyncKind::Full, Trigger::Manual, false, at(1)).await.expect("stored").id;
     let page = PageCommit {
         run,
         seen_run: run,
@@ -68,10 +71,10 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
         more: false,
         now: at(2),
     };
-    store.commit_page(&lease, &page).await.unwrap();
+    store.commit_page(&lease, &page).await.expect("stored");
     let refused = PublishOutcome::Refused { error: "no".to_owned(), next_attempt_at: at(9000) };
-    store.set_published(&lease, revisions["mac"], &refused, at(3)).await.unwrap();
-    let claims = store.claim_due(&lease, revisions["any"], DEVICES, at(4), at(300)).await.unwrap();
+    store.set_published(&lease, revisions["mac"], &refused, at(3)).await.expect("stored");
+    let claims = store.claim_due(&lease, revisions["any"], DEVICES, at(4), at(300)).await.expect("stored");
     let settlements: Vec<_> = claims
         .into_iter()
         .enumerate()
@@ -83,18 +86,17 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
             profile_uuid: None,
         })
         .collect();
-    store.settle(&lease, &settlements, at(5)).await.unwrap();
+    store.settle(&lease, revisions["any"], &settlements, at(5)).await.expect("stored");
     server
 }
 
 async fn walk(store: &SqliteStore, filter: &DeviceFilter, limit: u32) -> Vec<DeviceView> {
     let mut all: Vec<DeviceView> = Vec::new();
     loop {
-        let after = all.last().map(|view| DevicePosition {
-            server: view.device.server,
-            serial: view.device.serial.clone(),
-        });
-        let page = store.devices(filter, after.as_ref(), limit).await.unwrap();
+        let after = all
+            .last()
+            .map(|view| DevicePosition { server: view.device.server, serial: view.device.serial.clone() });
+        let page = store.devices(filter, after.as_ref(), limit).await.expect("stored");
         let short = page.len() < limit as usize;
         all.extend(page);
         if short {
@@ -105,8 +107,8 @@ async fn walk(store: &SqliteStore, filter: &DeviceFilter, limit: u32) -> Vec<Dev
 
 #[tokio::test]
 async fn rare_and_common_things_are_listed_alike() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("adelie.db")).await.unwrap();
+    let folder = tempfile::tempdir().expect("stored");
+    let store = SqliteStore::open(&folder.path().join("adelie.db")).await.expect("stored");
     fill(&store, "first").await;
     let second = fill(&store, "second").await;
     let all = walk(&store, &DeviceFilter::default(), 1700).await;
@@ -114,7 +116,8 @@ async fn rare_and_common_things_are_listed_alike() {
 
     let base = DeviceFilter::default();
     let of_second = DeviceFilter { server: Some(second), ..base.clone() };
-    let text = |filter: &DeviceFilter, text: &str| DeviceFilter { query: Some(text.to_owned()), ..filter.clone() };
+    let text =
+        |filter: &DeviceFilter, text: &str| DeviceFilter { query: Some(text.to_owned()), ..filter.clone() };
     let state = |filter: &DeviceFilter, state| DeviceFilter { state: Some(state), ..filter.clone() };
     let macs = |filter: &DeviceFilter| DeviceFilter { family: Some(DeviceFamily::Mac), ..filter.clone() };
     let cases = [
@@ -150,4 +153,20 @@ async fn rare_and_common_things_are_listed_alike() {
             }
         }
     }
+}
+
+/// A position of another server than the filter's neither repeats nor brings foreign devices.
+#[tokio::test]
+async fn a_position_before_or_behind_the_server_is_understood() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("adelie.db")).await.expect("opens");
+    let first = fill(&store, "first").await;
+    let second = fill(&store, "second").await;
+    let position = |server| DevicePosition { server, serial: SerialNumber::from_apple("S00000".to_owned()) };
+    let of = |server| DeviceFilter { server: Some(server), ..DeviceFilter::default() };
+    let page = store.devices(&of(second), Some(&position(first)), 2).await.expect("listed");
+    let serials: Vec<_> = page.iter().map(|view| view.device.serial.as_str()).collect();
+    assert_eq!(serials, ["S00000", "S00001"]);
+    assert!(page.iter().all(|view| view.device.server == second));
+    assert!(store.devices(&of(first), Some(&position(second)), 2).await.expect("listed").is_empty());
 }

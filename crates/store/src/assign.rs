@@ -62,9 +62,15 @@ pub trait AssignStore: Send + Sync {
         verify_at: Timestamp,
     ) -> Result<Vec<Claim>>;
 
-    /// Stores what became of devices that were sent under this lease. Devices that are no longer `sent`
-    /// (removed meanwhile, for example) are left alone.
-    async fn settle(&self, lease: &Lease, settlements: &[Settlement], now: Timestamp) -> Result<()>;
+    /// Stores what became of devices that were sent for a revision under this lease. Devices that are no longer
+    /// `sent` for it (removed meanwhile, or already sent for another revision) are left alone.
+    async fn settle(
+        &self,
+        lease: &Lease,
+        revision: RevisionId,
+        settlements: &[Settlement],
+        now: Timestamp,
+    ) -> Result<()>;
 
     /// Up to `limit` devices that Apple must be asked about before anything is sent: `sent` under another
     /// epoch or past their time (field lesson L29), and `drifted` or `not_accessible` whose time has come.

@@ -34,6 +34,8 @@ pub struct MdmServer {
     pub failures: u32,
     /// Why the last run failed, if it did.
     pub last_error: Option<String>,
+    /// Apple has asked to be left alone until then; nothing is sent before.
+    pub wait_until: Option<Timestamp>,
     /// What waits for an operator's word, like a removal of too many devices (field lesson L9).
     pub attention: Option<String>,
 }
@@ -120,6 +122,10 @@ pub trait ServerStore: Send + Sync {
     /// # Errors
     /// `Missing` when a profile does not exist; then nothing is changed.
     async fn set_defaults(&self, id: ServerId, defaults: &[(Scope, Option<ProfileName>)]) -> Result<()>;
+
+    /// Keeps that Apple has asked to be left alone until a moment, so that the next process obeys it too. A later
+    /// moment that stands there already stays; importing another token clears it.
+    async fn set_wait_until(&self, id: ServerId, until: Timestamp) -> Result<()>;
 
     /// Keeps what Apple said of the account.
     async fn set_account(&self, id: ServerId, account: &Account) -> Result<()>;

@@ -78,7 +78,7 @@ pub struct AbsentCount {
 /// Syncs: runs, pages, positions. Every write is fenced by the lease.
 #[async_trait]
 pub trait SyncStore: Send + Sync {
-    /// MDM servers that are not paused, have a token, and whose next sync is due or that have assignments,
+    /// MDM servers that are not paused, have a token, need not wait for Apple, and whose next sync is due or that have assignments,
     /// decisions or read-backs due at `now`, longest due first.
     async fn servers_with_work(&self, now: Timestamp, limit: u32) -> Result<Vec<ServerId>>;
 

@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -20,7 +22,10 @@ struct RealClock;
 
 #[async_trait]
 impl Clock for RealClock {
-    #[expect(clippy::disallowed_methods, reason = "the binary under test reads the real clock, so Apple must too")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the binary under test reads the real clock, so Apple must too"
+    )]
     fn now(&self) -> Timestamp {
         to_millis(chrono::Utc::now())
     }
@@ -120,7 +125,10 @@ impl Apple {
 
     /// How many requests of a kind mention a serial number after a place in the log.
     pub fn mentions(&self, mark: u64, path: &str, serial: &str) -> usize {
-        self.since(mark).iter().filter(|request| request.path == path && request.body.contains(serial)).count()
+        self.since(mark)
+            .iter()
+            .filter(|request| request.path == path && request.body.contains(serial))
+            .count()
     }
 }
 
@@ -129,11 +137,14 @@ pub fn these(serials: &[String]) -> Choice {
     Choice { serials: serials.to_vec(), ..Choice::default() }
 }
 
-/// Status and body of a GET request.
+/// Status and body of a GET request to a loopback address.
 pub fn get(url: &str) -> (u16, String) {
-    RUNTIME.block_on(async {
-        let answer = reqwest::Client::builder().no_proxy().build().expect("a client").get(url).send().await;
-        let answer = answer.unwrap_or_else(|error| panic!("{url}: {error}"));
-        (answer.status().as_u16(), answer.text().await.expect("a body"))
-    })
+    let (host, path) = url.trim_start_matches("http://").split_once('/').expect("a path");
+    let mut stream = TcpStream::connect(host).unwrap_or_else(|error| panic!("{url}: {error}"));
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("headers");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), body.to_owned())
 }

@@ -183,8 +183,8 @@ impl World {
 fn same(ours: &Value, theirs: &TruthDevice) -> Result<(), String> {
     let state = text(&ours["assignment"], "state");
     let good = ours["profile_uuid"] == Value::from(theirs.profile_uuid.clone())
-        && ours["profile_status"] == Value::from(theirs.profile_status.clone())
-        && ours["device_family"] == Value::from(theirs.device_family.clone())
+        && ours["profile_status"] == theirs.profile_status.as_str()
+        && ours["device_family"] == theirs.device_family.as_str()
         && matches!(theirs.profile_status.as_str(), "assigned" | "pushed")
         && state == theirs.profile_status;
     if good { Ok(()) } else { Err(format!("we have {ours}\nApple has {theirs:?}")) }

@@ -6,6 +6,8 @@ pub struct Case {
     pub args: Vec<String>,
     pub env: Vec<(&'static str, String)>,
     pub says: Vec<&'static str>,
+    /// The message itself says what to do, so that there is no hint.
+    pub tells_the_way_itself: bool,
 }
 
 impl Case {
@@ -13,11 +15,16 @@ impl Case {
         self.env.push((name, value.into()));
         self
     }
+
+    fn tells_the_way_itself(mut self) -> Self {
+        self.tells_the_way_itself = true;
+        self
+    }
 }
 
 fn case(what: &'static str, args: &[&str], says: &[&'static str]) -> Case {
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-    Case { what, args, env: Vec::new(), says: says.to_vec() }
+    Case { what, args, env: Vec::new(), says: says.to_vec(), tells_the_way_itself: false }
 }
 
 /// The table. `lab` is synced and `bare` has no token; there is one profile, `standard`.
@@ -42,7 +49,11 @@ fn names(world: &World) -> Vec<Case> {
         case("control character in a name", &["server", "add", "a\nb"], &["control"]),
         case("name like an option", &["server", "add", "-x"], &["-x"]),
         case("show of an unknown server", &["server", "show", "nowhere"], &["nowhere", "lab"]),
-        case("set of an unknown server", &["server", "set", "nowhere", "--default", "any=standard"], &["nowhere"]),
+        case(
+            "set of an unknown server",
+            &["server", "set", "nowhere", "--default", "any=standard"],
+            &["nowhere"],
+        ),
         case("pause of an unknown server", &["server", "pause", "nowhere"], &["nowhere"]),
         case("resume of an unknown server", &["server", "resume", "nowhere"], &["nowhere"]),
         case("key for an unknown server", &["token", "key", "nowhere"], &["nowhere"]),
@@ -54,10 +65,22 @@ fn names(world: &World) -> Vec<Case> {
         case("devices of an unknown server", &["device", "list", "--server", "nowhere"], &["nowhere"]),
         case("unknown device", &["device", "show", "NOSUCHDEVICE"], &["NOSUCHDEVICE"]),
         case("no serial number", &["device", "show", "two words"], &["two words"]),
-        case("profile that is there", &["profile", "new", "standard", "--file", &profile], &["already exists"]),
+        case(
+            "profile that is there",
+            &["profile", "new", "standard", "--file", &profile],
+            &["already exists"],
+        ),
         case("unknown profile", &["profile", "show", "nothing"], &["nothing", "standard"]),
-        case("profile name with a backslash", &["profile", "new", "a\\b", "--file", &profile], &["not allowed"]),
-        case("default to an unknown profile", &["server", "set", "lab", "--default", "mac=nothing"], &["nothing", "standard"]),
+        case(
+            "profile name with a backslash",
+            &["profile", "new", "a\\b", "--file", &profile],
+            &["not allowed"],
+        ),
+        case(
+            "default to an unknown profile",
+            &["server", "set", "lab", "--default", "mac=nothing"],
+            &["nothing", "standard"],
+        ),
         case(
             "one good and one bad default",
             &["server", "set", "lab", "--default", "ipad=standard", "--default", "mac=nothing"],
@@ -77,19 +100,47 @@ fn files(world: &World) -> Vec<Case> {
     let two = world.write("wrong.json", r#"{"profile_name": "", "url": "x", "departement": 1}"#);
     let any = world.path("lab.p7m");
     vec![
-        case("certificate file that is there", &["token", "key", "lab", "--out", &there], &["there.pem", "exists"]),
-        case("certificate file in no folder", &["token", "key", "lab", "--out", &nowhere], &["nowhere/lab.pem"]),
+        case(
+            "certificate file that is there",
+            &["token", "key", "lab", "--out", &there],
+            &["there.pem", "exists"],
+        ),
+        case(
+            "certificate file in no folder",
+            &["token", "key", "lab", "--out", &nowhere],
+            &["nowhere/lab.pem"],
+        ),
         case("certificate file that is a folder", &["token", "key", "lab", "--out", &folder], &[]),
         case("missing token file", &["token", "import", "lab", &missing], &["missing.p7m", "cannot be read"]),
         case("folder as the token file", &["token", "import", "lab", &folder], &["cannot be read"]),
         case("huge token file", &["token", "import", "lab", &huge], &["1048577"]),
         case("token without a key", &["token", "import", "bare", &any], &["no token key", "token key bare"]),
-        case("missing profile file", &["profile", "new", "x", "--file", "/nonexistent/x.json"], &["/nonexistent/x.json"]),
+        case(
+            "missing profile file",
+            &["profile", "new", "x", "--file", "/nonexistent/x.json"],
+            &["/nonexistent/x.json"],
+        ),
         case("folder as a profile", &["profile", "validate", &format!("{folder}/data")], &[]),
-        case("profile file without an ending", &["profile", "new", "x", "--file", &no_ending], &[".json, .toml, .yaml"]),
-        case("profile file with a mistake", &["profile", "new", "x", "--file", &bad], &["line 1", "nothing was stored"]),
-        case("profile file with several mistakes", &["profile", "new", "x", "--file", &two], &["profile_name", "url", "departement"]),
-        case("missing file to validate", &["profile", "validate", "/nonexistent/x.yaml"], &["/nonexistent/x.yaml"]),
+        case(
+            "profile file without an ending",
+            &["profile", "new", "x", "--file", &no_ending],
+            &[".json, .toml, .yaml"],
+        ),
+        case(
+            "profile file with a mistake",
+            &["profile", "new", "x", "--file", &bad],
+            &["line 1", "nothing was stored"],
+        ),
+        case(
+            "profile file with several mistakes",
+            &["profile", "new", "x", "--file", &two],
+            &["profile_name", "url", "departement"],
+        ),
+        case(
+            "missing file to validate",
+            &["profile", "validate", "/nonexistent/x.yaml"],
+            &["/nonexistent/x.yaml"],
+        ),
     ]
 }
 
@@ -101,19 +152,47 @@ fn words() -> Vec<Case> {
         case("no number", &["device", "list", "--limit", "many"], &["many"]),
         case("negative number", &["device", "list", "--limit", "-1"], &["-1"]),
         case("default without a profile", &["server", "set", "lab", "--default", "mac"], &["FAMILY=PROFILE"]),
-        case("default for an unknown family", &["server", "set", "lab", "--default", "toaster=standard"], &["toaster", "vision"]),
+        case(
+            "default for an unknown family",
+            &["server", "set", "lab", "--default", "toaster=standard"],
+            &["toaster", "vision"],
+        ),
         case("set without anything", &["server", "set", "lab"], &["--default"]),
         case("base URL without a scheme", &["server", "add", "x", "--base-url", "apple.com"], &["https://"]),
-        case("base URL of a file", &["server", "add", "x", "--base-url", "file:///etc/passwd"], &["https://"]),
-        case("base URL with a password", &["server", "add", "x", "--base-url", "https://a:b@example.org"], &["user"]),
-        case("base URL with a query", &["server", "add", "x", "--base-url", "https://example.org/?a=b"], &["query"]),
+        case(
+            "base URL of a file",
+            &["server", "add", "x", "--base-url", "file:///etc/passwd"],
+            &["https://"],
+        ),
+        case(
+            "base URL with a password",
+            &["server", "add", "x", "--base-url", "https://a:b@example.org"],
+            &["user"],
+        ),
+        case(
+            "base URL with a query",
+            &["server", "add", "x", "--base-url", "https://example.org/?a=b"],
+            &["query"],
+        ),
         case("address that is none", &["serve", "--listen", "8080"], &["8080"]),
-        case("address of another machine", &["serve", "--listen", "192.0.2.1:8080"], &["192.0.2.1:8080", "--listen"]),
+        case(
+            "address of another machine",
+            &["serve", "--listen", "192.0.2.1:8080"],
+            &["192.0.2.1:8080", "--listen"],
+        ),
         case("too few devices", &["demo", "--once", "--devices", "3"], &["10"]),
         case("unknown shell", &["completions", "dos"], &["bash"]),
-        case("removals without a name", &["sync", "--full", "--force", "--accept-removals"], &["--accept-removals"]),
+        case(
+            "removals without a name",
+            &["sync", "--full", "--force", "--accept-removals"],
+            &["--accept-removals"],
+        ),
         case("log filter that is none", &["server", "list", "--log", "info,=,"], &["--log"]),
-        case("missing scenario", &["simulator", "--listen", "127.0.0.1:0", "--scenario", "/nonexistent.toml"], &["/nonexistent.toml"]),
+        case(
+            "missing scenario",
+            &["simulator", "--listen", "127.0.0.1:0", "--scenario", "/nonexistent.toml"],
+            &["/nonexistent.toml"],
+        ),
     ]
 }
 
@@ -125,33 +204,63 @@ fn settings(world: &World) -> Vec<Case> {
     let scenario = world.write("scenario.toml", "[[step]]\naction = \"explode\"\n");
     let list = ["server", "list"];
     vec![
-        case("unknown key in the settings file", &list, &["unknown.toml", "colour", "lease_seconds"]).env("ADELIE_CONFIG", unknown),
+        case("unknown key in the settings file", &list, &["unknown.toml", "colour", "lease_seconds"])
+            .env("ADELIE_CONFIG", unknown),
         case("broken settings file", &list, &["broken.toml", "line 1"]).env("ADELIE_CONFIG", broken),
         case("wrong type in the settings file", &list, &["typed.toml", "line 2"]).env("ADELIE_CONFIG", typed),
-        case("value out of range in the settings file", &list, &["lease_seconds", "low.toml"]).env("ADELIE_CONFIG", low),
-        case("missing settings file", &["server", "list", "--config", "/nonexistent.toml"], &["/nonexistent.toml"]),
-        case("no number in the environment", &list, &["ADELIE_LEASE_SECONDS", "soon"]).env("ADELIE_LEASE_SECONDS", "soon"),
-        case("zero in the environment", &list, &["ADELIE_REQUESTS_IN_FLIGHT"]).env("ADELIE_REQUESTS_IN_FLIGHT", "0"),
+        case("value out of range in the settings file", &list, &["lease_seconds", "low.toml"])
+            .env("ADELIE_CONFIG", low),
+        case(
+            "missing settings file",
+            &["server", "list", "--config", "/nonexistent.toml"],
+            &["/nonexistent.toml"],
+        ),
+        case("no number in the environment", &list, &["ADELIE_LEASE_SECONDS", "soon"])
+            .env("ADELIE_LEASE_SECONDS", "soon"),
+        case("zero in the environment", &list, &["ADELIE_REQUESTS_IN_FLIGHT"])
+            .env("ADELIE_REQUESTS_IN_FLIGHT", "0"),
         case("more than all", &list, &["ADELIE_REMOVAL_PERCENT", "101"]).env("ADELIE_REMOVAL_PERCENT", "101"),
         case("unknown method", &list, &["ADELIE_ASSIGN_METHOD", "put"]).env("ADELIE_ASSIGN_METHOD", "patch"),
         case("address in the environment", &["serve"], &["nonsense"]).env("ADELIE_LISTEN", "nonsense"),
-        case("scenario with an unknown step", &["simulator", "--listen", "127.0.0.1:0", "--scenario", &scenario], &["scenario.toml", "explode"]),
-        case("data directory in a file", &list, &["data directory"]).env("ADELIE_DATA_DIR", world.write("file", "x") + "/data"),
+        case(
+            "scenario with an unknown step",
+            &["simulator", "--listen", "127.0.0.1:0", "--scenario", &scenario],
+            &["scenario.toml", "explode", "the commands are"],
+        )
+        .tells_the_way_itself(),
+        case("data directory in a file", &list, &["data directory"])
+            .env("ADELIE_DATA_DIR", world.write("file", "x") + "/data"),
     ]
 }
 
 fn databases(world: &World) -> Vec<Case> {
-    let text = world.write("text.db", "this is a text file and no database, although it is long enough to be one. ".repeat(20));
+    let text = world.write(
+        "text.db",
+        "this is a text file and no database, although it is long enough to be one. ".repeat(20),
+    );
     let folder = world.home.path().display().to_string();
     let list = ["server", "list"];
-    let at = |what, url: String, says: &[&'static str]| case(what, &list, says).env("ADELIE_DATABASE_URL", url);
+    let at =
+        |what, url: String, says: &[&'static str]| case(what, &list, says).env("ADELIE_DATABASE_URL", url);
     vec![
         at("database of another kind", "mysql://u:geheim@h/d".to_owned(), &["SQLite", "PostgreSQL"]),
         at("database without a path", "sqlite:".to_owned(), &["sqlite:PATH"]),
-        at("text file as a database", format!("sqlite:{text}"), &["text.db", "no SQLite database"]),
-        at("folder as a database", format!("sqlite:{folder}"), &["folder"]),
-        at("database in a file", format!("sqlite:{text}/adelie.db"), &["text.db"]),
-        at("PostgreSQL that is not there", "postgres://nobody@127.0.0.1:1/none".to_owned(), &["127.0.0.1"]),
-        at("PostgreSQL URL that is none", "postgres://[".to_owned(), &[]),
+        at(
+            "text file as a database",
+            format!("sqlite:{text}"),
+            &["text.db", "no SQLite database", "name another file"],
+        )
+        .tells_the_way_itself(),
+        at("folder as a database", format!("sqlite:{folder}"), &["name a file in it"]).tells_the_way_itself(),
+        at("database in a file", format!("sqlite:{text}/adelie.db"), &["text.db", "not a folder"])
+            .tells_the_way_itself(),
+        at(
+            "PostgreSQL that is not there",
+            "postgres://nobody@127.0.0.1:1/none".to_owned(),
+            &["127.0.0.1", "check that PostgreSQL is running"],
+        )
+        .tells_the_way_itself(),
+        at("PostgreSQL URL that is none", "postgres://[".to_owned(), &["postgres://USER"])
+            .tells_the_way_itself(),
     ]
 }

@@ -29,7 +29,8 @@ on_both_databases! {
         let tokens = world.object(&["token", "show", "lab"]);
 
         fs::remove_file(&path).expect("removed");
-        let missing = needs_the_key(&world).exits(2).complains("master.key").complains("is missing").complains("hint: ");
+        let missing = needs_the_key(&world).exits(2);
+        let missing = missing.complains("master.key").complains("is missing").complains("hint: ");
         assert!(!path.exists(), "a second key would hide that the first is lost");
         let expected = missing.stderr.split("master key ").nth(1).and_then(|rest| rest.split_whitespace().next());
         let expected = expected.expect("the id of the key").to_owned();

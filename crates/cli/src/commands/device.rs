@@ -127,7 +127,7 @@ fn facts(context: &Context, view: &DeviceView) -> anyhow::Result<()> {
     let (device, actual) = (&view.device, &view.device.actual);
     let (state, reason) = view.state();
     let text = |fact: &Option<String>| fact.clone().unwrap_or_default();
-    let optional_minute = |at| if at == None { String::new() } else { minute(at) };
+    let optional_minute = |at: Option<_>| at.map(|at| minute(Some(at))).unwrap_or_default();
     let status = actual.profile_status.as_ref().map(|status| status.to_string()).unwrap_or_default();
     let shown = match &actual.profile_uuid {
         Some(uuid) => format!("{status} {uuid}"),

@@ -11,6 +11,8 @@ mod simulator;
 mod sync;
 mod token;
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Args, Command};
@@ -48,13 +50,17 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
 
 /// Logs go to stderr: the service tells what it does, other commands only what goes wrong.
 fn start_log(filter: Option<&str>, service: bool) -> anyhow::Result<()> {
-    let text = filter.unwrap_or(if service { "info" } else { "error" });
+    let text = filter.unwrap_or(if service { "info,sqlx=warn,tokio_cron_scheduler=warn" } else { "error" });
     let filter = EnvFilter::try_new(text).map_err(|error| {
         wrong(
             format!("--log {text:?} is no log filter: {error}"),
             "use a level like `info`, or `adelie_dep=debug,info`",
         )
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // Colours are for a terminal, not for a journal or a file.
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).with_target(false).init();
     Ok(())
 }

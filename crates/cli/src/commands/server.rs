@@ -149,6 +149,7 @@ fn summary(server: &MdmServer) -> Value {
         "next_sync_at": optional_time(server.next_sync_at),
         "failures": server.failures,
         "last_error": server.last_error,
+        "wait_until": optional_time(server.wait_until),
         "attention": server.attention,
     })
 }
@@ -187,6 +188,7 @@ async fn show(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> {
     };
     let devices: Vec<_> = states.iter().map(|(state, devices)| format!("{devices} {state}")).collect();
     let defaults: Vec<_> = defaults.iter().map(|one| format!("{}: {}", one.scope, one.profile)).collect();
+    let waits = server.wait_until.filter(|until| *until > context.clock.now());
     let next = if server.paused { "paused".to_owned() } else { minute(server.next_sync_at) };
     context.out.facts(&[
         ("name", server.name.to_string()),
@@ -197,6 +199,7 @@ async fn show(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> {
         ("last sync", minute(server.last_sync_at)),
         ("last full sync", minute(server.last_full_at)),
         ("next sync", next),
+        ("Apple asks to wait until", waits.map(|until| minute(Some(until))).unwrap_or_default()),
         ("defaults", if defaults.is_empty() { "none".to_owned() } else { defaults.join(", ") }),
         ("devices", if devices.is_empty() { "none".to_owned() } else { devices.join(", ") }),
         (

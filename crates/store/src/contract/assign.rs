@@ -79,6 +79,26 @@ pub async fn a_late_settlement_is_left_alone(fixture: &dyn Fixture) -> Case {
     Ok(())
 }
 
+/// An answer to a request for the former wish does not settle the request for the present one.
+pub async fn a_settlement_is_for_the_revision_that_was_sent(fixture: &dyn Fixture) -> Case {
+    let (world, one) = World::with_default(fixture).await?;
+    world.full(vec![phone("A")], 1).await?;
+    assert_eq!(world.claim(&one, 2).await?, [serial("A")]);
+    let two = world.profile("two").await?;
+    world.store.set_defaults(world.server, &[(Scope::Any, Some(two.name.clone()))]).await?;
+    world.decide_all(3).await?;
+    assert_eq!(world.claim(&two, 4).await?, [serial("A")]);
+    let success = |uuid_of: &str| Settlement {
+        profile_uuid: Some(uuid(uuid_of)),
+        ..settlement(&serial("A"), AssignState::Assigned)
+    };
+    world.store.settle(&world.lease, one.id, &[success("UUID-1")], at(5)).await?;
+    assert_eq!(world.state("A").await?, AssignState::Sent);
+    world.store.settle(&world.lease, two.id, &[success("UUID-2")], at(6)).await?;
+    assert_eq!(world.device("A").await?.actual.profile_uuid, Some(uuid("UUID-2")));
+    Ok(())
+}
+
 /// L21: a throttled device is not sent before its time, and then it is.
 pub async fn a_throttled_device_waits_for_its_time(fixture: &dyn Fixture) -> Case {
     let (world, revision) = World::with_default(fixture).await?;

@@ -26,7 +26,7 @@ async fn drain(store: Arc<dyn Store>, lease: Lease, revision: RevisionId) -> Res
                 ..settlement(&claim.serial, AssignState::Assigned)
             })
             .collect();
-        store.settle(&lease, &settlements, at(3)).await?;
+        store.settle(&lease, revision, &settlements, at(3)).await?;
         all.extend(claimed.into_iter().map(|claim| claim.serial));
     }
 }

@@ -3,8 +3,8 @@
 //! A driver's test file implements [`Fixture`] for a fresh, empty database and calls
 //! [`contract_tests!`](crate::contract_tests) with the path of an async function that makes one:
 //!
-//! ```ignore
-//! async fn fixture() -> TempDatabase { … }
+//! ```text
+//! async fn fixture() -> TempDatabase { ... }
 //! adelie_store::contract_tests!(fixture);
 //! ```
 //!
@@ -95,6 +95,7 @@ macro_rules! contract_tests {
                 a_server_is_added_once_and_listed_by_name,
                 a_server_that_does_not_exist_is_missing,
                 a_paused_server_says_so,
+                apples_wish_to_be_left_alone_is_kept,
                 defaults_are_set_replaced_and_taken_away,
                 a_missing_profile_changes_no_default,
                 the_account_is_kept,
@@ -158,6 +159,7 @@ macro_rules! contract_tests {
                 a_device_is_claimed_once_and_settled,
                 a_claim_takes_no_more_than_its_limit,
                 a_late_settlement_is_left_alone,
+                a_settlement_is_for_the_revision_that_was_sent,
                 a_throttled_device_waits_for_its_time,
                 attempts_are_counted_until_success,
                 what_was_not_sent_is_given_back,

@@ -3,7 +3,7 @@
 use adelie_model::{ServerId, TokenState};
 use adelie_rules::Scope;
 
-use super::world::{World, at, profile_name, server_name};
+use super::world::{World, at, profile_name, server_name, token};
 use super::{Case, Fixture};
 use crate::{Account, MdmServer, NewServer, ServerDefault, StoreError, SyncSettings};
 
@@ -39,6 +39,7 @@ pub async fn a_server_is_added_once_and_listed_by_name(fixture: &dyn Fixture) ->
         next_sync_at: None,
         failures: 0,
         last_error: None,
+        wait_until: None,
         attention: None,
     };
     assert_eq!(found, expected);
@@ -74,6 +75,24 @@ pub async fn a_paused_server_says_so(fixture: &dyn Fixture) -> Case {
         let server = world.store.server_by_id(world.server).await?.expect("it exists");
         assert_eq!(server.paused, paused);
     }
+    Ok(())
+}
+
+/// L21: what Apple asks for survives the process, is never shortened, and ends with the token it was about.
+pub async fn apples_wish_to_be_left_alone_is_kept(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let store = &world.store;
+    store.set_wait_until(world.server, at(500)).await?;
+    store.set_wait_until(world.server, at(300)).await?;
+    let server = store.server_by_id(world.server).await?.expect("it exists");
+    assert_eq!(server.wait_until, Some(at(500)));
+    assert!(store.servers_with_work(at(499), 10).await?.is_empty());
+    assert_eq!(store.servers_with_work(at(500), 10).await?, [world.server]);
+    let (key, token) = token(world.server, 9);
+    store.add_token_key(&key).await?;
+    store.import_token(&token, TokenState::Valid, at(400)).await?;
+    let server = store.server_by_id(world.server).await?.expect("it exists");
+    assert_eq!(server.wait_until, None);
     Ok(())
 }
 

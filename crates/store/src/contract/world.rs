@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use adelie_model::{
     Actual, AssignState, Counts, Cursor, Device, DeviceFamily, OpType, ProfileName, ProfileStatus,
-    ProfileUuid, RunOutcome, SerialNumber, ServerId, ServerName, ServerTokenId, SyncKind, SyncPhase, SyncRun,
-    Timestamp, TokenKeyId, TokenState, Trigger, to_millis,
+    ProfileUuid, RevisionId, RunOutcome, SerialNumber, ServerId, ServerName, ServerTokenId, SyncKind,
+    SyncPhase, SyncRun, Timestamp, TokenKeyId, TokenState, Trigger, to_millis,
 };
 use adelie_rules::Scope;
 use uuid::Uuid;
@@ -267,7 +267,20 @@ impl World {
     }
 
     pub(super) async fn settle(&self, settlements: &[Settlement], now: i64) -> Result<()> {
-        self.store.settle(&self.lease, settlements, at(now)).await
+        let revision = self.wanted(settlements).await?;
+        self.store.settle(&self.lease, revision, settlements, at(now)).await
+    }
+
+    /// The revision that the first of these devices is to have, which is what it was sent for.
+    async fn wanted(&self, settlements: &[Settlement]) -> Result<RevisionId> {
+        for settlement in settlements {
+            for view in self.store.device(&settlement.serial).await? {
+                if let Some(revision) = view.device.assignment.wanted {
+                    return Ok(revision);
+                }
+            }
+        }
+        Ok(RevisionId(0))
     }
 
     /// Claims and settles a revision as assigned, as when Apple answers with success.

@@ -7,9 +7,10 @@ use adelie_model::{
     RevisionId, RunId, SerialNumber, ServerId, Timestamp,
 };
 use adelie_rules::{Defaults, Scope};
-use proptest::prelude::*;
 
 use super::*;
+
+mod properties;
 
 const WANTED: RevisionId = RevisionId(1);
 const OTHER: RevisionId = RevisionId(2);
@@ -49,8 +50,7 @@ fn record(text: &str, op: Option<(OpType, i64)>) -> Record {
 }
 
 fn showing(record: Record, status: ProfileStatus, profile: &str) -> Record {
-    let actual =
-        Actual { profile_status: Some(status), profile_uuid: uuid(profile), ..record.actual };
+    let actual = Actual { profile_status: Some(status), profile_uuid: uuid(profile), ..record.actual };
     Record { actual, ..record }
 }
 
@@ -157,7 +157,10 @@ fn records_without_a_date_keep_their_place_and_serials_their_order() {
     assert_eq!(order, ["B", "A"]);
     assert_eq!(folded[0].actual.color.as_deref(), Some("BLUE"));
     assert_eq!(folded[0].op_date, Some(at(10)));
-    assert_eq!(serials(&[record("B", None), record("A", None), record("B", None)]), [serial("B"), serial("A")]);
+    assert_eq!(
+        serials(&[record("B", None), record("A", None), record("B", None)]),
+        [serial("B"), serial("A")]
+    );
 }
 
 /// L6: moved devices arrive as `modified` only; an unknown op type is no reason to lose a device (L12).
@@ -293,7 +296,10 @@ fn a_held_device_stays_held_until_its_wish_changes() {
 #[test]
 fn a_device_that_is_back_is_assigned_again() {
     let mut shelf = Shelf::new();
-    shelf.commit(Source::Changes, &[showing(record("A", Some((OpType::Added, 5))), ProfileStatus::Pushed, "W")]);
+    shelf.commit(
+        Source::Changes,
+        &[showing(record("A", Some((OpType::Added, 5))), ProfileStatus::Pushed, "W")],
+    );
     let first_seen = shelf.device("A").first_seen_at;
     let gone = shelf.commit(Source::Changes, &[record("A", Some((OpType::Deleted, 6)))]);
     assert_eq!((gone.counts.removed, gone.events[0].kind), (1, "device.removed"));
@@ -357,78 +363,4 @@ fn a_first_import_is_announced_once_but_what_leaves_is_named() {
     assert_eq!(plan.events[0].kind, "devices.imported");
     assert_eq!(plan.events[0].data, json!({ "serial_numbers": ["A", "B"] }));
     assert!(plan.upserts.iter().all(|device| device.assignment.state == AssignState::Unmatched));
-}
-
-fn records() -> impl Strategy<Value = Vec<Record>> {
-    let op = prop_oneof![
-        Just(OpType::Added),
-        Just(OpType::Modified),
-        Just(OpType::Deleted),
-        Just(OpType::Other("new".to_owned())),
-    ];
-    let status = prop_oneof![
-        Just(None),
-        Just(Some(ProfileStatus::Empty)),
-        Just(Some(ProfileStatus::Assigned)),
-        Just(Some(ProfileStatus::Pushed)),
-        Just(Some(ProfileStatus::Removed)),
-    ];
-    let profile = prop_oneof![Just(None), Just(uuid("W")), Just(uuid("ELSE"))];
-    let one = ("[A-C]", proptest::option::of(op), proptest::option::of(0_i64..5), status, profile).prop_map(
-        |(text, op_type, seconds, profile_status, profile_uuid)| Record {
-            actual: Actual { profile_status, profile_uuid, ..record(&text, None).actual },
-            serial: serial(&text),
-            op_type,
-            op_date: seconds.map(at),
-        },
-    );
-    proptest::collection::vec(one, 0..8)
-}
-
-fn source() -> impl Strategy<Value = Source> {
-    prop_oneof![Just(Source::Whole), Just(Source::Changes)]
-}
-
-proptest! {
-    /// L4: folding leaves each serial once, loses none, and has nothing left to fold.
-    #[test]
-    fn folding_twice_is_folding_once(page in records()) {
-        let folded = fold(&page);
-        let order: Vec<_> = folded.iter().map(|record| record.serial.clone()).collect();
-        prop_assert_eq!(order, serials(&page));
-        prop_assert_eq!(fold(&folded), folded);
-    }
-
-    /// L11: the same page a second time changes nothing and says nothing, whatever is on it.
-    #[test]
-    fn the_same_page_twice_is_the_page_once(pages in proptest::collection::vec((source(), records()), 1..5)) {
-        let mut shelf = Shelf::new();
-        for (source, page) in pages {
-            shelf.commit(source, &page);
-            let again = shelf.commit(source, &page);
-            prop_assert!(again.upserts.is_empty(), "{:?}", again.upserts);
-            prop_assert!(again.events.is_empty(), "{:?}", again.events);
-            let Counts { added, modified, removed, .. } = again.counts;
-            prop_assert_eq!((added, modified, removed), (0, 0, 0));
-        }
-    }
-
-    /// Every device is written or seen once, and there is an event for each that was counted.
-    #[test]
-    fn events_and_counts_agree(pages in proptest::collection::vec((source(), records()), 1..5)) {
-        let mut shelf = Shelf::new();
-        for (source, page) in pages {
-            let plan = shelf.commit(source, &page);
-            let mut touched: Vec<_> = plan.upserts.iter().map(|d| &d.serial).chain(&plan.seen).collect();
-            touched.sort();
-            let distinct = touched.len();
-            touched.dedup();
-            prop_assert_eq!(touched.len(), distinct);
-            let Counts { added, modified, removed, .. } = plan.counts;
-            prop_assert_eq!(plan.events.len() as u64, added + modified + removed);
-            let now = at(shelf.now);
-            let all: Vec<_> = shelf.devices.values().cloned().collect();
-            prop_assert!(decide_anew(all, &shelf.policy, now).is_empty(), "deciding again decides the same");
-        }
-    }
 }

@@ -48,6 +48,11 @@ pub enum WorkError {
         "MDM server {0}: Apple answered with the cursor that it was sent; the sync stopped and goes on at the next cycle"
     )]
     Stuck(ServerName),
+    /// Apple does not know a cursor that it has just given (field lesson L3).
+    #[error(
+        "MDM server {0}: Apple refused every cursor, also those of a listing that had just begun; the sync stopped and is tried again"
+    )]
+    CursorLost(ServerName),
     /// The process is ending.
     #[error("MDM server {0}: the work was interrupted; it goes on from where it stopped")]
     Interrupted(ServerName),

@@ -71,7 +71,7 @@ impl<'a> Syncer<'a> {
                     (kind, trigger, restart) = (SyncKind::Full, Trigger::Recovery, true);
                 }
                 Ok(None) => {
-                    let lost = WorkError::Stuck(self.job.server.name.clone());
+                    let lost = WorkError::CursorLost(self.job.server.name.clone());
                     return self.end(&run, Err(lost)).await;
                 }
                 Err(WorkError::Store(error)) => return Err(error.into()),

@@ -56,7 +56,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<Exit> {
         }
     }
     if bad > 0 && !out.json {
-        out.warn(&format!("{} need attention", count(bad, "thing", "things")))?;
+        out.warn(&format!("{} attention", count(bad, "thing needs", "things need")))?;
     }
     Ok(if bad == 0 { Exit::Done } else { Exit::Attention })
 }

@@ -38,6 +38,9 @@ in another terminal:
   adelie token key lab --out lab.pem
   curl --fail --data-binary @lab.pem --output lab.p7m {url}/_control/servers/{server}/token
   adelie token import lab lab.p7m
+  echo '{{\"profile_name\": \"Standard\", \"url\": \"https://mdm.example.org/enroll\"}}' > standard.json
+  adelie profile new standard --file standard.json
+  adelie server set lab --default any=standard
   adelie sync lab
 
 docs/simulator.md tells of scenarios and of the control API under {url}/_control; Ctrl-C ends it"

@@ -133,9 +133,10 @@ async fn tell(
             return Ok(Exit::Attention);
         }
     };
-    let stuck = context.store.state_counts(Some(server.id)).await?;
-    let stuck: Vec<_> =
-        stuck.into_iter().filter(|one| one.state.needs_attention() && one.devices > 0).collect();
+    let states = context.store.state_counts(Some(server.id)).await?;
+    let stuck: Vec<_> = states.iter().filter(|one| one.state.needs_attention() && one.devices > 0).collect();
+    let throttled: u64 =
+        states.iter().filter(|one| one.state == AssignState::Throttled).map(|one| one.devices).sum();
     let mut problems: Vec<String> = report.sync_error.iter().map(|error| chain(error)).collect();
     problems.extend(report.attention.clone());
     problems.extend(report.assigned.refused_profiles.iter().cloned());
@@ -147,6 +148,13 @@ async fn tell(
         out.line(&sentence(server, report))?;
         for problem in &problems {
             out.warn(problem)?;
+        }
+        if throttled > 0 {
+            out.note(&format!(
+                "Apple throttles {}, tried again by itself; see `adelie device list --server {} --state throttled`",
+                count(throttled, "device", "devices"),
+                server.name
+            ))?;
         }
         if let Some(error) = &report.sync_error
             && let WorkError::Apple(_, _, apple) = error
@@ -167,7 +175,9 @@ async fn tell(
                 ))?;
                 out.hint("--force syncs now all the same")?;
             }
-            Ok(Exit::TooEarly)
+            // Devices that were due were assigned all the same: then the command has done something.
+            let idle = report.assigned.assigned == 0 && report.assigned.not_assigned.is_empty();
+            Ok(if idle { Exit::TooEarly } else { Exit::Done })
         }
         None => Ok(Exit::Done),
     }

@@ -9,8 +9,8 @@ use crate::context::Context;
 use crate::licences::fulfilled;
 use crate::process::{cargo, say, verdict};
 
-/// The one registry that dependencies come from, as Cargo.lock writes it.
-const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+/// How Cargo.lock marks what comes from a registry, in contrast to `git+` and paths.
+const REGISTRY: &str = "registry+";
 
 /// The parts of deny.toml that we read too.
 #[derive(Deserialize)]
@@ -70,11 +70,16 @@ impl Skip {
 /// The step `sources`.
 pub(crate) fn sources(context: &Context) -> Result<()> {
     let mut findings = Vec::new();
+    let mut registries = BTreeSet::new();
     for package in context.graph()?.others() {
         let from = package.source.as_deref().unwrap_or("a path outside the workspace");
-        if from != REGISTRY {
+        if !from.starts_with(REGISTRY) {
             findings.push(format!("{} {} comes from {from}", package.name, package.version));
         }
+        registries.insert(from.to_owned());
+    }
+    if findings.is_empty() && registries.len() > 1 {
+        findings.push(format!("dependencies come from {} registries", registries.len()));
     }
     verdict(findings, "use a release from the registry")
 }

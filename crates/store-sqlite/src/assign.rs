@@ -165,9 +165,10 @@ impl AssignStore for SqliteStore {
                      profile_status = CASE WHEN s.profile_uuid IS NULL THEN profile_status ELSE 'assigned' END,
                      profile_assign_time = CASE WHEN s.profile_uuid IS NULL THEN profile_assign_time ELSE ?4 END
                  FROM settled AS s
+                 -- The plus signs keep SQLite from walking over everything that is sent, once for each serial.
                  WHERE devices.server_id = ?2 AND devices.serial = s.serial
-                     AND devices.assign_state = 'sent' AND devices.sent_epoch = ?3
-                     AND devices.wanted_revision_id = ?5",
+                     AND +devices.assign_state = 'sent' AND +devices.sent_epoch = ?3
+                     AND +devices.wanted_revision_id = ?5",
             )
             .bind(to_json("settlements", &rows)?)
             .bind(lease.server.0)

@@ -137,3 +137,29 @@ impl Apple {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(all: &[(&str, u64)]) -> Requests {
+        Requests(all.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count)).collect())
+    }
+
+    #[test]
+    fn only_what_came_since_counts() {
+        let before = counts(&[("GET /account 200", 1), ("POST /server/devices 200", 50)]);
+        let after = counts(&[
+            ("GET /account 200", 1),
+            ("POST /profile/devices 200", 7),
+            ("POST /server/devices 200", 99),
+            ("POST /server/devices 400", 1),
+        ]);
+        let since = after.since(&before);
+        assert_eq!(
+            (since.to("/server/devices"), since.to("/profile/devices"), since.to("/account")),
+            (50, 7, 0)
+        );
+        assert_eq!((since.total(), since.refused()), (57, vec!["POST /server/devices 400"]));
+    }
+}

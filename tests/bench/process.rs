@@ -88,3 +88,18 @@ fn cpu_of(id: u32) -> Option<f64> {
 pub fn load_average() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_child_is_watched_to_its_end() {
+        let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo out; echo err >&2; exit 3";
+        let done = watch(&mut command(Path::new("/bin/sh"), &["-c", script])).await.expect("a shell");
+        assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(3), "out\n", "err\n"));
+        assert!(peak_of(std::process::id()).is_some_and(|bytes| bytes > 100_000), "our own memory");
+        assert!(cpu_of(std::process::id()).is_some(), "our own processor time");
+        assert!(done.seconds > 0.0);
+    }
+}

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adelie_dep::{AssignMethod, Options};
-use anyhow::Context as _;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
@@ -53,12 +52,18 @@ pub struct Settings {
 
 impl Settings {
     /// Reads the file and the environment and lays the flags over them.
-    pub fn load(global: &Global) -> anyhow::Result<Self> {
-        let data_dir = global.data_dir.clone();
-        let (file, place) = read_file(global, data_dir.as_deref())?;
-        let data_dir = match data_dir.or(file.data_dir) {
+    ///
+    /// A command that `stores` nothing runs also where no data directory is known; its settings then name none.
+    pub fn load(global: &Global, stores: bool) -> anyhow::Result<Self> {
+        let usual = default_data_dir();
+        let (file, place) = read_file(global, global.data_dir.as_deref().or(usual.as_deref()))?;
+        let data_dir = match global.data_dir.clone().or(file.data_dir).or(usual) {
             Some(dir) => dir,
-            None => default_data_dir()?,
+            None if stores => {
+                let problem = "no data directory is known, because HOME is not set";
+                return Err(wrong(problem, "set --data-dir or ADELIE_DATA_DIR"));
+            }
+            None => PathBuf::new(),
         };
         let database = match global.database.as_deref().or(file.database.as_deref()) {
             Some(url) => database(url)?,
@@ -165,7 +170,7 @@ fn read_file(global: &Global, data_dir: Option<&Path>) -> anyhow::Result<(File, 
     let (path, must_exist) = match (&global.config, data_dir) {
         (Some(path), _) => (path.clone(), true),
         (None, Some(dir)) => (dir.join("adelie.toml"), false),
-        (None, None) => (default_data_dir()?.join("adelie.toml"), false),
+        (None, None) => return Ok((File::default(), None)),
     };
     use std::io::ErrorKind::{NotADirectory, NotFound};
     let text = match std::fs::read_to_string(&path) {
@@ -206,17 +211,12 @@ fn database(url: &str) -> anyhow::Result<Database> {
     ))
 }
 
-fn default_data_dir() -> anyhow::Result<PathBuf> {
-    if let Some(dir) = std::env::var_os("XDG_DATA_HOME").filter(|dir| !dir.is_empty()) {
-        return Ok(PathBuf::from(dir).join("adelie"));
-    }
-    std::env::var_os("HOME")
-        .filter(|home| !home.is_empty())
-        .map(|home| PathBuf::from(home).join(".local/share/adelie"))
-        .context("no data directory is known")
-        .map_err(|_| {
-            wrong("no data directory is known, because HOME is not set", "set --data-dir or ADELIE_DATA_DIR")
-        })
+/// Where the data of a user belong; `None` when neither variable that says it is set.
+fn default_data_dir() -> Option<PathBuf> {
+    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    folder("XDG_DATA_HOME")
+        .or_else(|| folder("HOME").map(|home| home.join(".local/share")))
+        .map(|data| data.join("adelie"))
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::HelpMarkdown => return help::markdown(),
         _ => {}
     }
-    let settings = Settings::load(&args.global)?;
+    let validates = matches!(args.command, Command::Profile(crate::args::Profile::Validate { .. }));
+    let stores = !validates && !matches!(args.command, Command::Simulator(_) | Command::Demo(_));
+    let settings = Settings::load(&args.global, stores)?;
     let out = Output::new(settings.json);
     let service = matches!(args.command, Command::Serve(_) | Command::Simulator(_));
     start_log(settings.log.as_deref(), service)?;

@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::process::verdict;
 
 /// Dependencies that no code names, and what they are for.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("adelie-store-postgres", "sqlx-core", "named only to switch on the TLS of sqlx")];
 
 /// The step `unused`.
 pub(crate) fn check(context: &Context) -> Result<()> {

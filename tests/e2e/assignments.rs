@@ -213,6 +213,18 @@ on_both_databases! {
         assert!(longest.is_some_and(|seconds| (500..=610).contains(&seconds)), "{device}\n{server}");
     }
 
+    /// L29: an Apple that goes on failing is not asked again and again; the devices wait a minute.
+    fn an_apple_that_goes_on_failing_is_not_pestered(database) {
+        let world = World::synced(database, 3);
+        let new = world.apple.add_devices("Lab", 2).expect("devices");
+        world.apple.fault(on_assign(Fault { status: Some(500), times: Some(50), ..Fault::default() }));
+        let mark = world.apple.mark();
+        world.run(&["sync", "lab", "--force"]);
+        assert_eq!(world.apple.count(mark, "POST", ASSIGN), 2, "once, and once more after reading back");
+        let assignment = &world.device(&new[0])["assignment"];
+        assert!((30..=60).contains(&seconds_ahead(&assignment["next_attempt_at"])), "{assignment}");
+    }
+
     /// L22: at most 1000 serial numbers in a request, and every device gets its turn.
     fn at_most_a_thousand_in_a_request(database) {
         let world = World::ready(database, Settings { devices: 2300, ..Settings::default() });

@@ -94,9 +94,11 @@ impl<'a> Assigner<'a> {
             }
         }
         let mut worked = false;
+        let mut asked_before = Vec::new();
         loop {
             let doubtful = store.to_read_back(&job.lease, job.now(), BATCH).await?;
-            if doubtful.is_empty() || job.stopping() {
+            // What an answer has not settled is not asked for again at once.
+            if doubtful.is_empty() || doubtful == asked_before || job.stopping() {
                 break;
             }
             worked = true;
@@ -104,6 +106,7 @@ impl<'a> Assigner<'a> {
                 self.stop("tell what it shows for devices", error).await;
                 return Ok(true);
             }
+            asked_before = doubtful;
         }
         for group in store.due_groups(job.server.id, job.now()).await? {
             let gathering = group.devices < u64::from(BATCH)

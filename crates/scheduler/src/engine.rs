@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use adelie_model::{Clock, Entropy, RunOutcome, ServerId, SyncKind, SyncRun, Timestamp};
 use adelie_store::{Lease, LeaseAnswer, MdmServer, Store, StoreError};
@@ -83,17 +84,30 @@ impl Engine {
         observer: &dyn Observer,
         stop: &CancellationToken,
     ) -> Result<Report, WorkError> {
-        let server = self.store.server_by_id(id).await?.ok_or_else(|| StoreError::no_server(id))?;
-        if let Some(until) = server.wait_until.filter(|until| *until > self.clock.now()) {
-            return Err(WorkError::Asked { server: server.name, until });
-        }
-        let client = self.connector.client(&server).await?;
+        let server = self.server(id).await?;
         let lease = match self.store.acquire_lease(id, &self.owner, self.settings.lease_ttl).await? {
             LeaseAnswer::Ours(lease) => lease,
             LeaseAnswer::Held { owner, until } => {
                 return Err(WorkError::Busy { server: server.name, owner, until });
             }
         };
+        let result = self.work_under(lease.clone(), request, observer, stop).await;
+        if let Err(error) = self.store.release_lease(&lease).await {
+            tracing::warn!(server = %id, %error, "the lease could not be given back; it runs out by itself");
+        }
+        result
+    }
+
+    async fn work_under(
+        &self,
+        lease: Lease,
+        request: &Request,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<Report, WorkError> {
+        // Read again under the lease: another copy may have worked on it a moment ago.
+        let server = self.server(lease.server).await?;
+        let client = self.connector.client(&server).await?;
         let settings = self.settings.of_server(&server.sync);
         let before = client.requests();
         let job = Job {
@@ -112,12 +126,20 @@ impl Engine {
             // The work is dropped at its next await: every write it could still make is fenced anyway.
             error = job.keep_lease() => Err(error),
         };
-        if let Err(error) = self.store.release_lease(&job.lease).await {
-            tracing::warn!(server = %job.server.name, %error, "the lease could not be given back; it runs out by itself");
-        }
         let mut report = result?;
         report.requests = job.client.requests() - before;
         Ok(report)
+    }
+}
+
+impl Engine {
+    /// The server's row as it is now, unless Apple has asked to be left alone.
+    async fn server(&self, id: ServerId) -> Result<MdmServer, WorkError> {
+        let server = self.store.server_by_id(id).await?.ok_or_else(|| StoreError::no_server(id))?;
+        match server.wait_until.filter(|until| *until > self.clock.now()) {
+            Some(until) => Err(WorkError::Asked { server: server.name, until }),
+            None => Ok(server),
+        }
     }
 }
 
@@ -132,6 +154,10 @@ impl Job<'_> {
 
     /// Turns Apple's error into ours, and keeps what it says of the token and how long Apple is to be left alone.
     pub(crate) async fn apple(&self, doing: &'static str, error: adelie_dep::Error) -> WorkError {
+        // What a token says that has been replaced meanwhile is not about the one in use: its import took the lease.
+        if self.store().renew_lease(&self.lease, self.settings.lease_ttl).await.is_err() {
+            return WorkError::Apple(self.server.name.clone(), doing, error);
+        }
         if let Some(until) = error.wait_until() {
             let kept = self.store().set_wait_until(self.server.id, until).await;
             if let Err(error) = kept {
@@ -151,7 +177,9 @@ impl Job<'_> {
     async fn run(&self, request: &Request) -> Result<Report, WorkError> {
         let store = self.store();
         let position = store.position(self.server.id).await?;
-        let recent = store.runs(self.server.id, 50).await?;
+        // Only an operator's wish is measured against former ones; a week of deltas fits in between.
+        let look_back = if matches!(request, Request::Due) { 0 } else { 1000 };
+        let recent = store.runs(self.server.id, look_back).await?;
         let plan = policy::plan(&self.settings, &self.server, &position, &recent, request, self.now());
         let mut report = Report::default();
         match plan {
@@ -189,11 +217,20 @@ impl Job<'_> {
         let ttl = self.settings.lease_ttl;
         let mut good_until = self.now() + ttl;
         loop {
-            self.engine.clock.sleep(ttl / 3).await;
-            match self.store().renew_lease(&self.lease, ttl).await {
-                Ok(()) => good_until = self.now() + ttl,
+            let left = (good_until - self.now()).to_std().unwrap_or_default();
+            self.engine.clock.sleep(left.min(ttl / 3)).await;
+            let asked = self.now();
+            let left = (good_until - asked).to_std().unwrap_or_default();
+            let renewed = tokio::select! {
+                renewed = self.store().renew_lease(&self.lease, ttl) => renewed,
+                // A database that does not answer cannot be asked whether it is still ours.
+                () = self.engine.clock.sleep(left) => Err(StoreError::LeaseLost(self.server.id)),
+            };
+            match renewed {
+                Ok(()) => good_until = asked + ttl,
                 Err(error) if error.is_transient() && self.now() < good_until => {
                     tracing::warn!(server = %self.server.name, %error, "the lease could not be renewed; trying again");
+                    self.engine.clock.sleep(Duration::from_millis(500)).await;
                 }
                 Err(error) => return error.into(),
             }

@@ -2,6 +2,7 @@ use adelie_dep::DeviceResult;
 use adelie_dep::Error;
 use adelie_dep::endpoints::device_details::{self, Detail};
 use adelie_model::SerialNumber;
+use adelie_store::page::Record;
 use chrono::TimeDelta;
 
 use crate::engine::Job;
@@ -24,7 +25,13 @@ pub(crate) async fn read_back(
     let (mut records, mut gone, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for serial in serials {
         match response.devices.remove(serial) {
-            Some(Detail::Device(device)) => records.push(record(*device)),
+            // Asked for by this name, and as it is now, whatever else the answer says.
+            Some(Detail::Device(device)) => records.push(Record {
+                serial: serial.clone(),
+                op_type: None,
+                op_date: None,
+                ..record(*device)
+            }),
             Some(Detail::Refused(DeviceResult::NotAccessible)) => gone.push(serial.clone()),
             Some(Detail::Refused(_)) | None => unknown.push(serial.clone()),
         }

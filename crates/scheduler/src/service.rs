@@ -1,9 +1,11 @@
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adelie_model::{ServerId, Timestamp};
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use tokio::sync::{Notify, Semaphore};
 use tokio_cron_scheduler::{Job as CronJob, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
@@ -103,16 +105,29 @@ impl Service {
             }
             let (engine, running, stop) = (self.engine.clone(), Arc::clone(&self.running), stop.clone());
             work.spawn(async move {
-                let result = engine.work(id, &Request::Due, &Unobserved, &stop).await;
-                let good = log(id, &result);
+                let work = engine.work(id, &Request::Due, &Unobserved, &stop);
+                // A defect that one MDM server brings out must not keep it, or another, from being worked on.
+                let result = AssertUnwindSafe(work).catch_unwind().await.ok();
+                let good = match &result {
+                    Some(result) => log(id, result),
+                    None => {
+                        tracing::error!(server = %id, "the work ended by a defect of Adelie; it is tried again");
+                        false
+                    }
+                };
                 let now = engine.clock.now();
                 let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
                 let entry = running.entry(id).or_default();
                 entry.now = false;
-                entry.failures = if good { 0 } else { entry.failures.saturating_add(1) };
-                // The store keeps when Apple may be asked again; this only spares the machine, and Apple the
-                // requests of assignments that the same trouble would stop again.
-                entry.not_before = (!good).then(|| now + TimeDelta::seconds(1 << entry.failures.min(8)));
+                if matches!(result, Some(Err(WorkError::Busy { .. }))) {
+                    // Looked at again soon: its holder may give the lease back, or be dead (field lesson L16).
+                    entry.not_before = Some(now + TimeDelta::seconds(2));
+                } else {
+                    entry.failures = if good { 0 } else { entry.failures.saturating_add(1) };
+                    // The store keeps when Apple may be asked again; this only spares the machine, and Apple the
+                    // requests of assignments that the same trouble would stop again.
+                    entry.not_before = (!good).then(|| now + TimeDelta::seconds(1 << entry.failures.min(8)));
+                }
                 drop(running);
                 drop(slot);
             });

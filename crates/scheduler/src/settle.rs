@@ -32,7 +32,7 @@ fn settlement(
     now: Timestamp,
 ) -> Settlement {
     let (state, reason, wait) = match result {
-        Some(DeviceResult::Success) => (AssignState::Assigned, String::new(), None),
+        Some(DeviceResult::Success) => (AssignState::Assigned, "Apple confirmed it".to_owned(), None),
         Some(DeviceResult::Throttled) => (
             AssignState::Throttled,
             "Apple takes no assignment for this device for now, because there were many".to_owned(),
@@ -70,8 +70,9 @@ fn throttled(retry_after_seconds: Option<u64>) -> TimeDelta {
     retry_after_seconds
         .and_then(|seconds| i64::try_from(seconds).ok())
         .and_then(TimeDelta::try_seconds)
-        // A number beyond all reason would hide the device for good.
-        .filter(|wait| *wait <= TimeDelta::days(30))
+        // Nothing would make a tight loop, and a number beyond all reason would hide the device for good.
+        .filter(|wait| *wait > TimeDelta::zero() && *wait <= TimeDelta::days(30))
+        .map(|wait| wait.max(TimeDelta::minutes(1)))
         .unwrap_or(TimeDelta::hours(i64::from(THROTTLED_HOURS)))
 }
 
@@ -135,6 +136,8 @@ mod tests {
             after(&settle(&answer(&[("A", DeviceResult::Throttled)], seconds), &[claim("A", 1)])[0])
         };
         assert_eq!(of(Some(500)), 500);
+        assert_eq!(of(Some(1)), 60);
+        assert_eq!(of(Some(0)), 86_400);
         assert_eq!(of(None), 86_400);
         assert_eq!(of(Some(u64::MAX)), 86_400);
     }

@@ -3,7 +3,7 @@
 use adelie_model::{ServerId, Timestamp, TokenState, to_millis};
 use adelie_store::{NewServerToken, Result, StoreError, StoredKey, StoredToken, TokenStore};
 use async_trait::async_trait;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::PostgresStore;
 use crate::failure::{Attempt, Failure, run};
@@ -99,6 +99,7 @@ async fn import(pool: &PgPool, token: &NewServerToken, state: TokenState, now: T
     let updated = sqlx::query(
         "-- import_token_health
          UPDATE mdm_servers SET token_detail = NULL, next_sync_at = $3, wait_until = NULL, token_state = $2,
+             lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_expires_at = NULL,
              token_since = CASE WHEN token_state = $2 THEN token_since ELSE $3 END
          WHERE id = $1",
     )
@@ -108,6 +109,7 @@ async fn import(pool: &PgPool, token: &NewServerToken, state: TokenState, now: T
     .execute(&mut *transaction)
     .await?;
     found(&updated, token.server)?;
+    another_server(&mut transaction, token).await?;
     sqlx::query(
         "-- retire_token
          UPDATE server_tokens SET is_current = false WHERE server_id = $1 AND is_current",
@@ -177,4 +179,33 @@ pub(crate) fn missing(error: sqlx::Error, what: impl FnOnce() -> StoreError) -> 
         return what().into();
     }
     error.into()
+}
+
+/// Forgets what belongs to the former MDM server of Apple's, when the token in use has another consumer key.
+async fn another_server(transaction: &mut PgConnection, token: &NewServerToken) -> Attempt<()> {
+    let another: bool = sqlx::query_scalar(
+        "-- another_consumer_key
+         SELECT EXISTS (SELECT 1 FROM server_tokens WHERE server_id = $1 AND is_current AND consumer_key <> $2)",
+    )
+    .bind(token.server.0)
+    .bind(&token.consumer_key)
+    .fetch_one(&mut *transaction)
+    .await?;
+    if !another {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- forget_position
+         UPDATE mdm_servers SET delta_cursor = NULL, full_generation = NULL, full_phase = NULL,
+             fetch_cursor = NULL, stuck = 0
+         WHERE id = $1",
+    )
+    .bind(token.server.0)
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query("-- forget_profiles\nDELETE FROM published_profiles WHERE server_id = $1")
+        .bind(token.server.0)
+        .execute(transaction)
+        .await?;
+    Ok(())
 }

@@ -93,7 +93,7 @@ impl SyncStore for SqliteStore {
             if kind == SyncKind::Full && (restart || fenced.full_generation.is_none()) {
                 sqlx::query(
                     "-- begin_full
-                     UPDATE mdm_servers SET full_generation = ?2, full_phase = 'fetch', fetch_cursor = NULL
+                     UPDATE mdm_servers SET full_generation = ?2, full_phase = 'fetch', fetch_cursor = NULL, stuck = 0
                      WHERE id = ?1",
                 )
                 .bind(lease.server.0)

@@ -3,10 +3,10 @@
 use adelie_model::{ServerId, ServerTokenId, Timestamp, TokenKeyId, TokenState};
 use adelie_store::{NewServerToken, Result, Sealed, StoreError, StoredKey, StoredToken, TokenStore, moment};
 use async_trait::async_trait;
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 
 use crate::SqliteStore;
-use crate::failure::{exists, run};
+use crate::failure::{Attempt, exists, run};
 use crate::servers::found;
 
 #[async_trait]
@@ -90,7 +90,8 @@ impl TokenStore for SqliteStore {
             let done = sqlx::query(
                 "-- token_imported
                  UPDATE mdm_servers SET token_state = ?2, token_detail = NULL, token_since = ?3,
-                     next_sync_at = ?3, wait_until = NULL
+                     next_sync_at = ?3, wait_until = NULL, lease_epoch = lease_epoch + 1,
+                     lease_owner = NULL, lease_expires_at = NULL
                  WHERE id = ?1",
             )
             .bind(token.server.0)
@@ -99,6 +100,7 @@ impl TokenStore for SqliteStore {
             .execute(&mut *transaction)
             .await?;
             found(token.server, done.rows_affected())?;
+            another_server(&mut transaction, token).await?;
             sqlx::query(
                 "-- retire_token
                  UPDATE server_tokens SET is_current = 0 WHERE server_id = ?1 AND is_current = 1",
@@ -183,4 +185,33 @@ impl TokenStore for SqliteStore {
         })
         .await
     }
+}
+
+/// Forgets what belongs to the former MDM server of Apple's, when the token in use has another consumer key.
+async fn another_server(transaction: &mut SqliteConnection, token: &NewServerToken) -> Attempt<()> {
+    let another: bool = sqlx::query_scalar(
+        "-- another_consumer_key
+         SELECT EXISTS (SELECT 1 FROM server_tokens WHERE server_id = ?1 AND is_current = 1 AND consumer_key <> ?2)",
+    )
+    .bind(token.server.0)
+    .bind(&token.consumer_key)
+    .fetch_one(&mut *transaction)
+    .await?;
+    if !another {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- forget_position
+         UPDATE mdm_servers SET delta_cursor = NULL, full_generation = NULL, full_phase = NULL,
+             fetch_cursor = NULL, stuck = 0
+         WHERE id = ?1",
+    )
+    .bind(token.server.0)
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query("-- forget_profiles\nDELETE FROM published_profiles WHERE server_id = ?1")
+        .bind(token.server.0)
+        .execute(transaction)
+        .await?;
+    Ok(())
 }

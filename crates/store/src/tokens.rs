@@ -74,7 +74,9 @@ pub trait TokenStore: Send + Sync {
     async fn token_keys(&self, server: ServerId) -> Result<Vec<StoredKey>>;
 
     /// Makes this the current token, in one transaction: the old one is kept but no longer used, the
-    /// health becomes `state`, and the next sync is due at once.
+    /// health becomes `state`, and the next sync is due at once. The lease is taken from whoever works with the
+    /// old token. A token with another consumer key is for another MDM server of Apple's: cursors, a full sync
+    /// under way and published profiles are forgotten, because they are the former server's.
     async fn import_token(&self, token: &NewServerToken, state: TokenState, now: Timestamp) -> Result<()>;
 
     /// The current token of an MDM server.

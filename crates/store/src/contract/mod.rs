@@ -107,6 +107,7 @@ macro_rules! contract_tests {
                 a_new_token_replaces_the_old_one_in_one_step,
                 a_token_of_an_unknown_key_changes_nothing,
                 since_changes_with_the_state_only,
+                a_token_of_another_server_leaves_nothing_behind,
             }
             profiles {
                 a_profile_is_added_once_with_its_content,

@@ -91,3 +91,25 @@ pub async fn since_changes_with_the_state_only(fixture: &dyn Fixture) -> Case {
     assert_eq!((health.state, health.since, health.detail), (TokenState::Valid, Some(at(30)), None));
     Ok(())
 }
+
+/// L16, L41: a token takes the lease from whoever works with the old one, and one of another MDM server of
+/// Apple's leaves no cursor and no published profile of the former one behind.
+pub async fn a_token_of_another_server_leaves_nothing_behind(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    world.publish(&revision, "UUID-1").await?;
+    world.full(vec![super::world::phone("A")], 1).await?;
+    let (key, renewed) = token(world.server, 1);
+    let renewed =
+        NewServerToken { id: adelie_model::ServerTokenId(Uuid::from_u128(77)), key: key.id, ..renewed };
+    world.store.import_token(&renewed, TokenState::Valid, at(2)).await?;
+    assert!(world.position().await?.delta_cursor.is_some(), "a renewal keeps the cursor");
+    let lost = world.store.forget_delta_cursor(&world.lease).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost(_))), "{lost:?}");
+
+    let (key, another) = token(world.server, 9);
+    world.store.add_token_key(&key).await?;
+    world.store.import_token(&another, TokenState::Valid, at(3)).await?;
+    assert_eq!(world.position().await?, crate::SyncPosition::default());
+    assert_eq!(world.store.published_at(world.server, revision.id).await?, None);
+    Ok(())
+}

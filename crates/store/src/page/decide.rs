@@ -1,4 +1,5 @@
 use adelie_model::{AssignState, Assignment, Device, ProfileStatus, ProfileUuid, Timestamp};
+use chrono::TimeDelta;
 
 use crate::Policy;
 
@@ -77,9 +78,23 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
                 because.into_owned()
             },
             attempts: if same_wish { before.attempts } else { 0 },
-            next_attempt_at: Some(now),
+            next_attempt_at: Some(now + pause(before, known)),
             wanted,
         },
+    }
+}
+
+/// How long a device waits whose request has had no clear answer. The first time it is sent again at once; an
+/// Apple that goes on failing is not asked in a tight loop.
+fn pause(before: &Assignment, known: Known) -> TimeDelta {
+    if known != Known::ReadBack || before.state != AssignState::Sent {
+        return TimeDelta::zero();
+    }
+    match before.attempts {
+        0 | 1 => TimeDelta::zero(),
+        2 => TimeDelta::minutes(1),
+        3 => TimeDelta::minutes(5),
+        _ => TimeDelta::hours(1),
     }
 }
 

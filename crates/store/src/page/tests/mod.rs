@@ -231,7 +231,9 @@ fn a_sent_device_is_settled_by_what_apple_shows_after_it() {
     assert_eq!(shelf.device("A").assignment, sent);
     shelf.commit(Source::ReadBack, &[news]);
     let due = &shelf.device("A").assignment;
-    assert_eq!((due.state, due.attempts, due.next_attempt_at), (AssignState::Due, 2, Some(at(shelf.now))));
+    // The second attempt without a clear answer waits a minute.
+    let waits = Some(at(shelf.now + 60));
+    assert_eq!((due.state, due.attempts, due.next_attempt_at), (AssignState::Due, 2, waits));
     let mut shelf = Shelf::with(AssignState::Sent, WANTED);
     shelf.commit(Source::Changes, &[showing(record("A", None), ProfileStatus::Assigned, "W")]);
     assert_eq!(shelf.state("A"), AssignState::Assigned, "Apple already shows it");

@@ -74,4 +74,13 @@ on_both_databases! {
         assert!(failures.is_empty(), "{} of {} rows:\n\n{}", failures.len(), cases.len(), failures.join("\n\n"));
         assert_eq!(world.apple.mark(), mark, "wrong input costs Apple no request");
     }
+
+    /// A database server that does not answer may come back, so that it is no wrong input: a service is to be
+    /// started again.
+    fn a_database_that_does_not_answer_may_come_back(database) {
+        let world = World::empty(database, Settings::default());
+        let nobody = [("ADELIE_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")];
+        let run = world.run_with(&nobody, &["server", "list"]).exits(1);
+        run.complains("127.0.0.1").complains("check that PostgreSQL is running");
+    }
 }

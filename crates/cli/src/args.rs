@@ -202,7 +202,7 @@ pub enum Device {
         #[arg(long, value_name = "TEXT")]
         query: Option<String>,
         /// At most so many; a table shows 100 unless told otherwise, JSON shows all
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
     },
     /// Show one device
@@ -255,7 +255,7 @@ pub struct Simulator {
     /// Where it listens
     #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// Devices at the first MDM server
+    /// Devices at the first MDM server (default: 1000)
     #[arg(long, value_name = "N")]
     pub devices: Option<usize>,
     /// Makes the devices; the same seed makes the same devices

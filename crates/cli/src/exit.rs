@@ -77,11 +77,37 @@ fn dep_remedy(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| cause.downcast_ref::<adelie_dep::Error>()).map(adelie_dep::Error::remedy)
 }
 
-/// Whether the database that was named is of no use: trying again does not help.
+/// Whether the database that was named is of no use, so that trying again does not help. A database server that
+/// does not answer may come back by itself.
 fn is_another_database(cause: &(dyn std::error::Error + 'static)) -> bool {
     use adelie_store::StoreError::{Open, SchemaForeign, SchemaTooNew};
-    let error = cause.downcast_ref::<adelie_store::StoreError>();
-    error.is_some_and(|error| matches!(error, Open { .. } | SchemaForeign(_) | SchemaTooNew { .. }))
+    match cause.downcast_ref::<adelie_store::StoreError>() {
+        Some(Open { source, .. }) => !is_unreachable(&**source),
+        Some(SchemaForeign(_) | SchemaTooNew { .. }) => true,
+        _ => false,
+    }
+}
+
+fn is_unreachable(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
+        NotConnected, TimedOut, UnexpectedEof,
+    };
+    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let lost = kind.is_some_and(|kind| {
+        matches!(
+            kind,
+            ConnectionAborted
+                | ConnectionRefused
+                | ConnectionReset
+                | HostUnreachable
+                | NetworkUnreachable
+                | NotConnected
+                | TimedOut
+                | UnexpectedEof
+        )
+    });
+    lost || error.source().is_some_and(is_unreachable)
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

@@ -1,6 +1,6 @@
 //! Printing: data to stdout, all else to stderr.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -62,10 +62,11 @@ impl Output {
         Ok(writeln!(std::io::stderr(), "hint: {text}")?)
     }
 
-    /// A table for people.
+    /// A table for people. A line that is too long is the terminal's to wrap: a serial number that is cut in two
+    /// can be neither copied nor searched.
     pub fn table(&self, header: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(arrangement());
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.iter().map(|name| name.to_uppercase()));
         table.add_rows(rows);
         self.data(&trimmed(&table))
@@ -74,17 +75,12 @@ impl Output {
     /// Names and values of one thing.
     pub fn facts(&self, facts: &[(&str, String)]) -> anyhow::Result<()> {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(arrangement());
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
             table.add_row([(*name).to_owned(), value.clone()]);
         }
         self.data(&trimmed(&table))
     }
-}
-
-/// Columns are wrapped to the terminal's width; what goes to a file or a pipe is not.
-fn arrangement() -> ContentArrangement {
-    if std::io::stdout().is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled }
 }
 
 /// A table without the blanks at the ends of its lines, which would wrap in a narrow terminal.

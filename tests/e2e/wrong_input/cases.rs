@@ -254,12 +254,6 @@ fn databases(world: &World) -> Vec<Case> {
         at("folder as a database", format!("sqlite:{folder}"), &["name a file in it"]).tells_the_way_itself(),
         at("database in a file", format!("sqlite:{text}/adelie.db"), &["text.db", "not a folder"])
             .tells_the_way_itself(),
-        at(
-            "PostgreSQL that is not there",
-            "postgres://nobody@127.0.0.1:1/none".to_owned(),
-            &["127.0.0.1", "check that PostgreSQL is running"],
-        )
-        .tells_the_way_itself(),
         at("PostgreSQL URL that is none", "postgres://[".to_owned(), &["postgres://USER"])
             .tells_the_way_itself(),
     ]

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,6 +43,7 @@ const OTHERS: &str = r#"{
 pub async fn run(settings: Settings, command: Demo) -> anyhow::Result<Exit> {
     let folder = tempfile::Builder::new()
         .prefix("adelie-demo-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir()
         .context("no temporary folder can be made")?;
     let stop = CancellationToken::new();
@@ -290,8 +292,9 @@ it goes on running (health: http://{health}/readyz); in another terminal:
   {program} device list --family mac
   {program} device list --state removed
   {program} profile show macs
-  curl -d '{{\"server\": \"{LAB}\", \"count\": 10}}' {url}/_control/add_devices     buys ten more devices
-  {program} sync lab --force                                           and gives them their profile
+  curl -d '{{\"server\": \"{LAB}\", \"count\": 10}}' {url}/_control/add_devices
+      # buys ten more devices, and this gives them their profile:
+  {program} sync lab --force
 Ctrl-C ends it and removes everything",
                 dir = folder.path().display(),
             ))?;

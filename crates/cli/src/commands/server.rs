@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use adelie_model::ServerName;
+use adelie_model::{ServerId, ServerName};
 use adelie_store::{MdmServer, NewServer, StoreError};
 use serde_json::{Value, json};
 use url::Url;
@@ -54,6 +54,14 @@ fn file_name(name: &ServerName) -> String {
 
 async fn set(context: &Context, name: &ServerName, defaults: &[DefaultProfile]) -> anyhow::Result<Exit> {
     let server = context.server(name).await?;
+    for (index, one) in defaults.iter().enumerate() {
+        if defaults[..index].iter().any(|other| other.scope == one.scope) {
+            return Err(wrong(
+                format!("--default {}=… is given twice; no default was changed", one.scope),
+                "give each family once",
+            ));
+        }
+    }
     let wanted: Vec<_> = defaults.iter().map(|one| (one.scope.clone(), one.profile.clone())).collect();
     match context.store.set_defaults(server.id, &wanted).await {
         Ok(()) => {}
@@ -98,6 +106,13 @@ async fn pause(context: &Context, name: &ServerName, paused: bool) -> anyhow::Re
 
 async fn list(context: &Context) -> anyhow::Result<Exit> {
     let mut servers = context.store.servers().await?;
+    let mut stuck: BTreeMap<ServerId, Vec<String>> = BTreeMap::new();
+    for one in context.store.state_counts(None).await?.iter().filter(|one| one.state.needs_attention()) {
+        let text = format!("{} {}", count(one.devices, "device", "devices"), one.state);
+        stuck.entry(one.server).or_default().push(text);
+    }
+    let trouble =
+        |server: &MdmServer| trouble(server).or_else(|| stuck.get(&server.id).map(|all| all.join(", ")));
     // Worst first: what needs somebody stands where the eye falls.
     servers.sort_by_key(|server| (trouble(server).is_none(), server.name.clone()));
     if context.out.json {

@@ -23,6 +23,7 @@ pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
     stop_on_signal(stop.clone());
     let mut work = JoinSet::new();
     let mut exit = Exit::Done;
+    let mut failure = None;
     let mut servers = servers.into_iter();
     loop {
         while work.len() < context.settings.engine.servers_at_once {
@@ -37,10 +38,17 @@ pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
             });
         }
         let Some(done) = work.join_next().await else { break };
-        let (server, result) = done?;
-        exit = worse(exit, tell(&context, &server, &result).await?);
+        // The work on the other servers goes on to its end, whatever became of telling about this one.
+        let told = match done {
+            Ok((server, result)) => tell(&context, &server, &result).await,
+            Err(error) => Err(error.into()),
+        };
+        match told {
+            Ok(one) => exit = worse(exit, one),
+            Err(error) => failure = failure.or(Some(error)),
+        }
     }
-    Ok(exit)
+    failure.map_or(Ok(exit), Err)
 }
 
 async fn chosen(context: &Context, command: &Sync) -> anyhow::Result<Vec<MdmServer>> {
@@ -162,25 +170,22 @@ async fn tell(
             out.hint(apple.remedy())?;
         }
     }
-    if !problems.is_empty() {
-        return Ok(Exit::Attention);
-    }
-    match report.too_early {
-        Some((kind, at)) => {
-            if !out.json {
-                out.warn(&format!(
-                    "a {kind} sync of {} is allowed again at {}",
-                    server.name,
-                    minute(Some(at))
-                ))?;
-                out.hint("--force syncs now all the same")?;
-            }
-            // Devices that were due were assigned all the same: then the command has done something.
-            let idle = report.assigned.assigned == 0 && report.assigned.not_assigned.is_empty();
-            Ok(if idle { Exit::TooEarly } else { Exit::Done })
+    // Devices that were due were assigned all the same: then the command has done something.
+    let idle = report.assigned.assigned == 0 && report.assigned.not_assigned.is_empty();
+    if let Some((kind, at)) = report.too_early.filter(|_| !out.json) {
+        let text = format!("a {kind} sync of {} is allowed again at {}", server.name, minute(Some(at)));
+        if idle {
+            out.warn(&text)?
+        } else {
+            out.note(&text)?
         }
-        None => Ok(Exit::Done),
+        out.hint("--force syncs now all the same")?;
     }
+    Ok(match report.too_early {
+        _ if !problems.is_empty() => Exit::Attention,
+        Some(_) if idle => Exit::TooEarly,
+        _ => Exit::Done,
+    })
 }
 
 fn explain(server: &MdmServer, state: AssignState, devices: u64) -> String {

@@ -193,6 +193,16 @@ pub async fn import_bytes(
     Ok(Imported { consumer_key: token.consumer_key, expires_at: token.expires_at, problem })
 }
 
+/// The token in use stays when a new one cannot be tried.
+fn wrong_now(error: &adelie_dep::Error, replaces: bool) -> anyhow::Error {
+    let kept = if replaces { "the token in use stays" } else { "nothing was changed" };
+    anyhow::anyhow!(
+        "the token was not imported, because it could not be tried; {kept}; try again, or import it untried with \
+         --force: {}",
+        chain(error)
+    )
+}
+
 /// A device that boots before it has a profile does not enroll, so the default comes before the first sync (L30).
 async fn next_step(context: &Context, server: &MdmServer) -> anyhow::Result<()> {
     let name = &server.name;
@@ -281,6 +291,9 @@ async fn try_token(
         state == TokenState::TermsNotSigned || (state == TokenState::Unreachable && (!replaces || force));
     if waits || force {
         return Ok((state, Some(chain(&error))));
+    }
+    if state == TokenState::Unreachable {
+        return Err(wrong_now(&error, replaces));
     }
     let kept = if replaces { "the token in use stays" } else { "nothing was changed" };
     Err(anyhow::Error::new(error)

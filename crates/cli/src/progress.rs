@@ -15,13 +15,18 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar for one MDM server. Apple does not say how many devices there are, so it only counts.
-    pub fn new(name: &str, json: bool) -> Self {
+    /// A bar for one MDM server. Apple does not say how many devices there are, so that without an `expected`
+    /// number it only counts.
+    pub fn new(name: &str, json: bool, expected: Option<u64>) -> Self {
         let visible = !json && std::io::stderr().is_terminal();
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} [{elapsed}]") {
-            bar.set_style(style);
+        let bar = ProgressBar::with_draw_target(expected, target);
+        let template = match expected {
+            Some(_) => "{prefix} [{bar:30}] {percent:>3} % {msg} [{elapsed}]",
+            None => "{spinner} {prefix}: {msg} [{elapsed}]",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(name.to_owned());
         bar.set_message("asking Apple");
@@ -62,6 +67,8 @@ impl Observer for Bar {
             }
         }
         let (records, assigned) = self.figures();
+        // Done is what has its profile; reading goes ahead of it.
+        self.bar.set_position(assigned);
         let mut text = format!("{records} devices read, {assigned} assigned");
         match self.not_assigned.load(Ordering::Relaxed) {
             0 => {}

@@ -51,7 +51,10 @@ pub async fn run(settings: Settings, command: Demo) -> anyhow::Result<Exit> {
     let walk = Walk::prepare(settings, &command, &folder, stop.clone()).await?;
     let summary = tokio::select! {
         summary = walk.walk(command.devices) => summary?,
-        () = stop.cancelled() => return Ok(Exit::Attention),
+        () = stop.cancelled() => {
+            walk.context.out.warn("the demo was ended before its end; its folder is removed")?;
+            return Ok(Exit::Attention);
+        }
     };
     if walk.context.out.json {
         walk.context.out.object(&json!({
@@ -133,11 +136,11 @@ impl Walk {
         )?;
         let server = self.import_token().await?;
         self.add_profiles(&server).await?;
-        let full = self.sync(&server, "full sync").await?;
+        let full = self.sync(&server, "full sync", devices.into()).await?;
         self.tell(6, &format!("{}; assignment began with the first page", sentence(&full)))?;
         let change = devices.div_ceil(100).min(50) as usize;
         self.change_portal(change)?;
-        let delta = self.sync(&server, "delta sync").await?;
+        let delta = self.sync(&server, "delta sync", change as u64 * 2).await?;
         self.tell(8, &sentence(&delta))?;
         let mut summary = self.compare(&server).await?;
         summary.pages = pages(&full) + pages(&delta);
@@ -198,8 +201,8 @@ impl Walk {
         )
     }
 
-    async fn sync(&self, server: &MdmServer, what: &str) -> anyhow::Result<Report> {
-        let bar = Bar::new(what, self.context.out.json);
+    async fn sync(&self, server: &MdmServer, what: &str, expected: u64) -> anyhow::Result<Report> {
+        let bar = Bar::new(what, self.context.out.json, Some(expected));
         let request = Request::Sync { full: false, force: true, accept_removals: false };
         let result = self.engine.work(server.id, &request, &bar, &self.stop).await;
         bar.finish();

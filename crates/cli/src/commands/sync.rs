@@ -29,7 +29,7 @@ pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
         while work.len() < context.settings.engine.servers_at_once {
             let Some(server) = servers.next() else { break };
             let (engine, request, stop) = (engine.clone(), request.clone(), stop.clone());
-            let bar = Arc::new(Bar::new(server.name.as_str(), context.out.json));
+            let bar = Arc::new(Bar::new(server.name.as_str(), context.out.json, None));
             let patience = context.settings.engine.lease_ttl * 2;
             work.spawn(async move {
                 let result = patiently(&engine, &server, &request, &bar, &stop, patience).await;

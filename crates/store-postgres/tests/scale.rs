@@ -56,7 +56,7 @@ async fn timed<T>(what: &str, work: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
+#[ignore = "a million devices take minutes; the first lines of this file tell the command"]
 async fn a_full_sync_with_assignment() {
     let devices: usize =
         std::env::var("ADELIE_SCALE_DEVICES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);

@@ -193,8 +193,8 @@ pub async fn import_bytes(
     Ok(Imported { consumer_key: token.consumer_key, expires_at: token.expires_at, problem })
 }
 
-/// The token in use stays when a new one cannot be tried.
-fn wrong_now(error: &adelie_dep::Error, replaces: bool) -> anyhow::Error {
+/// The error of a token that could not be tried: nothing is known against it, and the one in use stays.
+fn not_tried(error: &adelie_dep::Error, replaces: bool) -> anyhow::Error {
     let kept = if replaces { "the token in use stays" } else { "nothing was changed" };
     anyhow::anyhow!(
         "the token was not imported, because it could not be tried; {kept}; try again, or import it untried with \
@@ -293,7 +293,7 @@ async fn try_token(
         return Ok((state, Some(chain(&error))));
     }
     if state == TokenState::Unreachable {
-        return Err(wrong_now(&error, replaces));
+        return Err(not_tried(&error, replaces));
     }
     let kept = if replaces { "the token in use stays" } else { "nothing was changed" };
     Err(anyhow::Error::new(error)

@@ -4,6 +4,7 @@ use adelie_model::{Timestamp, TokenState};
 
 use crate::AppleCode;
 pub use crate::problem::{CursorProblem, TokenProblem};
+use crate::transport::TransportError;
 
 use crate::endpoint::{InvalidRequest, MAX_SERIALS, MalformedAnswer, Method};
 
@@ -94,7 +95,7 @@ pub enum Error {
         /// The request.
         call: Call,
         /// What failed: name resolution, connection or TLS.
-        source: reqwest::Error,
+        source: TransportError,
     },
     /// Sent, and the answer is missing or cut. It may have taken effect: read back before a repetition.
     #[error("{call} was sent and no whole answer came back")]
@@ -104,7 +105,7 @@ pub enum Error {
         /// Whether the request changes something at Apple.
         writes: bool,
         /// What failed.
-        source: reqwest::Error,
+        source: TransportError,
     },
     /// Apple has failed. Try again later; a request that changes something may have taken effect.
     #[error("Apple's service has failed: {answer}")]

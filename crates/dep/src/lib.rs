@@ -5,7 +5,8 @@
 //! keeps to Apple's limits, and turns every answer into a value or into an [`Error`] that says what to do.
 //!
 //! This crate stores nothing, retries nothing by itself except once after a session has ended, and reads
-//! neither the real clock nor real randomness: both are passed in.
+//! neither the real clock nor real randomness: both are passed in. So is the way to Apple, where it is not to
+//! be the network: see [`Transport`] and [`Client::with_transport`].
 
 pub mod apple_code;
 pub mod client;
@@ -14,12 +15,14 @@ pub mod device_result;
 pub mod endpoint;
 pub mod endpoints;
 pub mod error;
+mod http_transport;
 mod lenient;
 mod masked;
 mod oauth;
 pub mod page;
 mod problem;
 mod retry_after;
+pub mod transport;
 mod words;
 
 pub use apple_code::AppleCode;
@@ -28,4 +31,6 @@ pub use device::Device;
 pub use device_result::DeviceResult;
 pub use endpoint::{Endpoint, InvalidRequest, MAX_SERIALS, MalformedAnswer, Method};
 pub use error::{Answer, Call, CursorProblem, Error, TokenProblem};
+pub use http_transport::HttpTransport;
 pub use page::DevicePage;
+pub use transport::{Delivery, Head, Transport, TransportError};

@@ -23,6 +23,13 @@ impl SimulatedClock {
         self.base.now()
     }
 
+    /// Returns once the time has passed on the clock that was passed in: real time under a real clock.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        if !duration.is_zero() {
+            self.base.sleep(duration).await;
+        }
+    }
+
     /// The simulated moment in milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> i64 {
         self.base.now().timestamp_millis().saturating_add(self.offset_ms.load(Ordering::Relaxed))

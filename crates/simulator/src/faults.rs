@@ -19,8 +19,10 @@ pub struct Fault {
     pub times: Option<u32>,
     /// Whether the request takes effect before the fault answers.
     pub effect: bool,
-    /// Real milliseconds to wait before anything else.
+    /// Milliseconds to wait before anything else, on the clock that was passed in.
     pub delay_ms: u64,
+    /// Milliseconds between the effect and the answer, on the clock that was passed in.
+    pub answer_delay_ms: u64,
     /// Answer with this status; the body is empty unless `body` is given.
     pub status: Option<u16>,
     /// Answer with this body.
@@ -70,6 +72,10 @@ impl Fault {
         Duration::from_millis(self.delay_ms)
     }
 
+    pub(crate) fn answer_delay(&self) -> Duration {
+        Duration::from_millis(self.answer_delay_ms)
+    }
+
     fn matches(&self, method: &str, path: &str) -> bool {
         self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
             && self.path.as_deref().is_none_or(|wanted| match wanted.strip_suffix('*') {
@@ -91,7 +97,7 @@ impl Fault {
             }
         }
         (*self == Self { method: self.method.clone(), path: self.path.clone(), skip: self.skip, times: self.times, effect: self.effect, ..Self::default() })
-            .then(|| "the fault does nothing: give at least one of status, body, headers, retry_after_seconds, retry_after_date, delay_ms, cut, truncate_to, empty, same_cursor, duplicates, redeliver".to_owned())
+            .then(|| "the fault does nothing: give at least one of status, body, headers, retry_after_seconds, retry_after_date, delay_ms, answer_delay_ms, cut, truncate_to, empty, same_cursor, duplicates, redeliver".to_owned())
     }
 }
 

@@ -9,6 +9,9 @@
 //! same process by [`Simulator::perform`], over HTTP by `POST /_control/<command>`. `docs/simulator.md` has
 //! them all with examples.
 //!
+//! It is asked over HTTP by [`Simulator::serve`], or in the same process and without a socket by
+//! [`Simulator::answer`]; [`InProcess`] gives the latter to our client.
+//!
 //! ```
 //! # use std::sync::Arc;
 //! # use adelie_model::ManualClock;
@@ -23,6 +26,7 @@ mod clock;
 pub mod control;
 mod faults;
 mod http;
+mod in_process;
 mod oauth;
 mod render;
 mod request_log;
@@ -34,6 +38,8 @@ mod token_file;
 
 pub use control::{Command, ControlError, TruthDevice};
 pub use faults::{Fault, SameCursor};
+pub use http::Cut;
+pub use in_process::InProcess;
 pub use request_log::LoggedRequest;
 pub use scenario::{Scenario, ScenarioError, Step};
 pub use settings::{FetchOrder, Settings};

@@ -19,7 +19,8 @@ pub struct Settings {
     pub seed: u64,
     /// Name of the MDM server that exists at the start.
     pub server_name: String,
-    /// Real time that every answer takes; requests wait side by side.
+    /// Time that every answer takes on the clock that was passed in, so real time under a real clock; requests wait
+    /// side by side.
     #[serde(rename = "latency_ms", with = "millis")]
     pub latency: Duration,
 
@@ -56,6 +57,8 @@ pub struct Settings {
     /// A cursor older than this is refused with `EXPIRED_CURSOR` (simulated time).
     #[serde(rename = "cursor_lifetime_seconds", with = "seconds")]
     pub cursor_lifetime: Duration,
+    /// How many characters a cursor has at least. Apple promises no more than 1000 (field lesson L13).
+    pub cursor_length: usize,
     /// An event shows in sync only after this time (simulated time).
     #[serde(rename = "event_delay_seconds", with = "seconds")]
     pub event_delay: Duration,
@@ -133,6 +136,7 @@ impl Default for Settings {
             max_limit: 1000,
             fetch_order: FetchOrder::OldestFirst,
             cursor_lifetime: Duration::from_secs(7 * 86_400),
+            cursor_length: 0,
             event_delay: Duration::ZERO,
             own_changes_in_sync: true,
             throttle_threshold: 0,

@@ -3,12 +3,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Duration;
 
 use adelie_model::Clock;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::clock::{SimulatedClock, time_text};
 use crate::control::{ControlError, TruthDevice};
 use crate::faults::Faults;
+use crate::http::Cut;
 use crate::request_log::{LoggedRequest, RequestLog};
 use crate::scenario::Step;
 use crate::settings::Settings;
@@ -102,6 +104,19 @@ impl Simulator {
         let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
         ticker.abort();
         served
+    }
+
+    /// Answers one request to one of Apple's paths without a socket: the same way as over [`Simulator::router`],
+    /// with faults and log. It waits for nothing but the clock that was passed in. The control API is not here;
+    /// see [`Simulator::perform`].
+    ///
+    /// # Errors
+    /// [`Cut`] where a fault closes the connection before the answer is whole.
+    pub async fn answer(
+        &self,
+        request: axum::http::Request<Bytes>,
+    ) -> Result<axum::http::Response<Bytes>, Cut> {
+        crate::http::answer(self, request).await
     }
 
     /// Issues a server token for an MDM server, as the portal does for an uploaded certificate (PEM or
@@ -224,12 +239,21 @@ impl Simulator {
         })
     }
 
+    /// Waits on the clock that was passed in. The steps whose time has come then have happened.
+    pub(crate) async fn pause(&self, duration: Duration) {
+        self.clock().sleep(duration).await;
+        self.take_steps();
+    }
+
     /// Lets the steps happen whose time has come.
     pub(crate) fn take_steps(&self) {
         let since = self.clock().now_ms().saturating_sub(self.shared.started_ms);
         let since = u64::try_from(since.div_euclid(1000)).unwrap_or(0);
         let due: Vec<Step> = {
             let mut steps = lock(&self.shared.steps);
+            if steps.is_empty() {
+                return;
+            }
             let (mut due, later): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut *steps).into_iter().partition(|step| step.after_seconds <= since);
             *steps = later;

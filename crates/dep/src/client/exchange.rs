@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use adelie_model::{Secret, Timestamp};
 use bytes::Bytes;
-use reqwest::header::{
+use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    USER_AGENT,
 };
+use http::{Request, Uri};
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -16,6 +18,7 @@ use super::{Shared, locked};
 use crate::endpoint::{MalformedAnswer, Method};
 use crate::endpoints::session::SESSION_HEADER;
 use crate::error::{Answer, Call, Error};
+use crate::transport::{Delivery, Head, TransportError};
 use crate::{AppleCode, retry_after};
 
 /// Without a dash in `UTF8`, and on requests without a body too: Apple's old simulator demands it.
@@ -40,7 +43,7 @@ pub(super) enum Auth<'a> {
 /// What came back.
 pub(super) struct Raw {
     pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     /// Apple's word, in a refusal.
     pub(super) code: Option<AppleCode>,
     /// When Apple wants to be asked again, on our clock.
@@ -83,7 +86,9 @@ impl Shared {
     pub(super) async fn exchange(&self, prepared: &Prepared, auth: Auth<'_>) -> Result<Raw, Error> {
         let call = prepared.call;
         self.pass_gate(call)?;
-        let request = self.build(prepared, auth);
+        let request = self
+            .build(prepared, auth)
+            .map_err(|error| failed(prepared, TransportError::unreachable(error)))?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
         let result = self.round_trip(prepared, request).await;
@@ -112,71 +117,52 @@ impl Shared {
         }
     }
 
-    fn build(&self, prepared: &Prepared, auth: Auth<'_>) -> reqwest::RequestBuilder {
+    fn build(&self, prepared: &Prepared, auth: Auth<'_>) -> Result<Request<Bytes>, http::Error> {
         let method = match prepared.call.method {
-            Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
-            Method::Put => reqwest::Method::PUT,
-            Method::Delete => reqwest::Method::DELETE,
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+            Method::Put => http::Method::PUT,
+            Method::Delete => http::Method::DELETE,
         };
         let (name, secret) = match auth {
             Auth::OAuth(header) => (AUTHORIZATION.as_str(), header),
             Auth::Session(session) => (SESSION_HEADER, &session.value),
         };
-        let request = self
-            .http
-            .request(method, self.url(prepared.call.path, &prepared.query))
+        let mut secret = HeaderValue::from_str(secret.expose_secret())?;
+        secret.set_sensitive(true);
+        Request::builder()
+            .method(method)
+            .uri(Uri::try_from(self.url(prepared.call.path, &prepared.query).as_str())?)
+            .header(USER_AGENT, &self.user_agent)
             .header(CONTENT_TYPE, JSON)
             .header(ACCEPT, JSON)
-            .header(PROTOCOL_VERSION, self.options.protocol_version);
-        // A value that is no header value fails the request when it is sent.
-        let request = match HeaderValue::from_str(secret.expose_secret()) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                request.header(name, value)
-            }
-            Err(_) => request.header(name, secret.expose_secret()),
-        };
-        match &prepared.body {
-            Some(body) => request.body(body.clone()),
-            None => request,
-        }
+            .header(PROTOCOL_VERSION, self.options.protocol_version)
+            .header(name, secret)
+            .body(prepared.body.clone().unwrap_or_default())
     }
 
-    async fn round_trip(&self, prepared: &Prepared, request: reqwest::RequestBuilder) -> Result<Raw, Error> {
-        let Prepared { call, writes, .. } = *prepared;
-        let failed = |source: reqwest::Error| {
-            let source = source.without_url();
-            if source.is_connect() || source.is_builder() {
-                Error::Unreachable { call, source }
-            } else {
-                Error::Ambiguous { call, writes, source }
-            }
+    async fn round_trip(&self, prepared: &Prepared, request: Request<Bytes>) -> Result<Raw, Error> {
+        let result = self.transport.round_trip(request, self.options.max_answer).await;
+        let head = match &result {
+            Ok(delivery) => Some(&delivery.head),
+            // Apple's wish to be left alone counts, even when the rest of the answer is of no use.
+            Err(error) => error.head(),
         };
-        let mut response = request.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let now = self.clock.now();
-        self.note_date(response.headers(), now);
-        let until = self.note_retry_after(status, response.headers(), now);
-        let new_session = text(response.headers(), SESSION_HEADER).filter(|value| !value.trim().is_empty());
-        let location = text(response.headers(), LOCATION.as_str()).map(str::to_owned);
+        let until = head.and_then(|head| self.note_head(head));
+        let Delivery { head: Head { status, headers, reason }, body } =
+            result.map_err(|error| failed(prepared, error))?;
+        let new_session = text(&headers, SESSION_HEADER).filter(|value| !value.trim().is_empty());
         let new_session = new_session.map(Secret::from);
-        let reason = response
-            .extensions()
-            .get::<hyper::ext::ReasonPhrase>()
-            .map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned());
-
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > self.options.max_answer {
-                let answer = Answer { call, status, code: None, excerpt: String::new() };
-                let source = MalformedAnswer::Missing("it is larger than any answer of Apple's");
-                return Err(Error::Malformed { answer: Box::new(answer), writes, source });
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let location = text(&headers, LOCATION.as_str()).map(str::to_owned);
         let code = if status >= 300 { code(&body, reason.as_deref()) } else { None };
         Ok(Raw { status, body, code, until, new_session, location })
+    }
+
+    /// Takes note of Apple's clock, and of the moment before which nothing more may be sent.
+    fn note_head(&self, head: &Head) -> Option<Timestamp> {
+        let now = self.clock.now();
+        self.note_date(&head.headers, now);
+        self.note_retry_after(head.status, &head.headers, now)
     }
 
     fn note_date(&self, headers: &HeaderMap, now: Timestamp) {
@@ -196,6 +182,20 @@ impl Shared {
         let mut gate = locked(&self.gate);
         *gate = Some(gate.map_or(until, |other| other.max(until)));
         Some(until)
+    }
+}
+
+/// The error of a request without a whole answer.
+fn failed(prepared: &Prepared, error: TransportError) -> Error {
+    let Prepared { call, writes, .. } = *prepared;
+    match error {
+        TransportError::Unreachable(_) => Error::Unreachable { call, source: error },
+        TransportError::NoAnswer { .. } => Error::Ambiguous { call, writes, source: error },
+        TransportError::TooLarge { head } => {
+            let answer = Answer { call, status: head.status, code: None, excerpt: String::new() };
+            let source = MalformedAnswer::Missing("it is larger than any answer of Apple's");
+            Error::Malformed { answer: Box::new(answer), writes, source }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use adelie_model::{Clock, Entropy, ServerToken, Timestamp};
 use bytes::Bytes;
 use chrono::TimeDelta;
+use http::HeaderValue;
 use tokio::sync::Semaphore;
 
 use self::classify::Context;
@@ -18,6 +19,8 @@ use self::exchange::Prepared;
 use self::session::Sessions;
 use crate::endpoint::{Endpoint, InvalidRequest};
 use crate::error::{Call, Error};
+use crate::http_transport::HttpTransport;
+use crate::transport::Transport;
 
 pub use self::options::{AssignMethod, DEFAULT_BASE_URL, LATEST_PROTOCOL_VERSION, Options};
 
@@ -31,9 +34,10 @@ pub struct Client {
 }
 
 struct Shared {
-    http: reqwest::Client,
+    transport: Arc<dyn Transport>,
     token: ServerToken,
     options: Options,
+    user_agent: HeaderValue,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// One permit per request under way; all of them for a request that must be alone. See [`session`].
@@ -48,7 +52,7 @@ struct Shared {
 }
 
 impl Client {
-    /// A client that has sent nothing yet.
+    /// A client that uses the network and has sent nothing yet.
     ///
     /// # Errors
     /// [`Error::Setting`] when an option cannot be used.
@@ -58,12 +62,29 @@ impl Client {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Error> {
-        let http = options.http_client()?;
+        let transport = Arc::new(HttpTransport::new(&options)?);
+        Self::with_transport(token, options, transport, clock, entropy)
+    }
+
+    /// A client that uses another way to Apple, or the way that another client uses. No network and no real time
+    /// is in the client itself: it waits for nothing but its turn and the transport.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when an option cannot be used.
+    pub fn with_transport(
+        token: ServerToken,
+        options: Options,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, Error> {
+        let user_agent = options.check()?;
         let lanes = Semaphore::new(options.lanes() as usize);
         let shared = Shared {
-            http,
+            transport,
             token,
             options,
+            user_agent,
             clock,
             entropy,
             lanes,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderValue;
-use url::{Host, Url};
+use http::HeaderValue;
+use url::Url;
 
 use crate::Error;
 
@@ -34,9 +34,9 @@ pub struct Options {
     pub protocol_version: u32,
     /// With which method profiles are assigned.
     pub assign_method: AssignMethod,
-    /// How long a connection may take to come about.
+    /// How long a connection may take to come about. For [`HttpTransport`](crate::HttpTransport) only.
     pub connect_timeout: Duration,
-    /// How long a request may take as a whole, with its answer.
+    /// How long a request may take as a whole, with its answer. For [`HttpTransport`](crate::HttpTransport) only.
     pub request_timeout: Duration,
     /// How many requests may be under way at once; at least 1.
     pub in_flight: usize,
@@ -70,7 +70,8 @@ impl Options {
         u32::try_from(self.in_flight).unwrap_or(u32::MAX).clamp(1, 1024)
     }
 
-    pub(super) fn http_client(&self) -> Result<reqwest::Client, Error> {
+    /// Refuses a base URL that cannot be used, and gives the User-Agent as the header that it becomes.
+    pub(super) fn check(&self) -> Result<HeaderValue, Error> {
         let wrong = |setting| Error::Setting { setting, source: None };
         let url = &self.base_url;
         // A name and password in it would end up in a second Authorization header.
@@ -78,34 +79,10 @@ impl Options {
         if !matches!(url.scheme(), "https" | "http") || url.host().is_none() || has_login {
             return Err(wrong("base_url"));
         }
-        let user_agent = HeaderValue::from_str(self.user_agent.trim())
+        HeaderValue::from_str(self.user_agent.trim())
             .ok()
             .filter(|value| !value.is_empty())
-            .ok_or_else(|| wrong("user_agent"))?;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(user_agent)
-            .connect_timeout(self.connect_timeout)
-            .timeout(self.request_timeout)
-            .gzip(true)
-            // Apple never redirects; following one would carry the session to somebody else.
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            // Whether a repetition is harmless is the caller's to judge.
-            .retry(reqwest::retry::never());
-        if is_loopback(&self.base_url) {
-            // A simulator on this machine is never behind the proxy.
-            builder = builder.no_proxy();
-        }
-        builder.build().map_err(|source| Error::Setting { setting: "TLS", source: Some(source.into()) })
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+            .ok_or_else(|| wrong("user_agent"))
     }
 }
 
@@ -118,12 +95,12 @@ mod tests {
         let options = Options::default();
         assert_eq!(options.base_url.as_str(), "https://mdmenrollment.apple.com/");
         assert!(options.user_agent.starts_with("Adelie/"));
-        assert!(options.http_client().is_ok());
+        assert!(options.check().is_ok());
     }
 
     #[test]
     fn settings_that_cannot_work_are_named() {
-        let setting = |options: Options| match options.http_client() {
+        let setting = |options: Options| match options.check() {
             Err(Error::Setting { setting, .. }) => setting,
             other => panic!("expected a refusal, got {other:?}"),
         };
@@ -132,19 +109,6 @@ mod tests {
         for url in ["ftp://example.org", "https://me:secret@example.org"] {
             let base_url = url.parse().expect("a URL");
             assert_eq!(setting(Options { base_url, ..Options::default() }), "base_url", "{url}");
-        }
-    }
-
-    #[test]
-    fn loopback_addresses_are_recognized() {
-        for (url, expected) in [
-            ("http://127.0.0.1:8080", true),
-            ("http://[::1]:1/", true),
-            ("http://LOCALHOST/", true),
-            ("https://mdmenrollment.apple.com", false),
-            ("http://10.0.0.1", false),
-        ] {
-            assert_eq!(is_loopback(&url.parse().expect("a URL")), expected, "{url}");
         }
     }
 }

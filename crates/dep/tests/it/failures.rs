@@ -1,5 +1,6 @@
 //! From an answer, or none, to the error that says what to do next.
 
+use std::collections::HashSet;
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use adelie_dep::endpoints::{
 };
 use adelie_dep::{AppleCode, CursorProblem, Error, Options};
 use adelie_model::{Cursor, ProfileUuid, SerialNumber, TokenState};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -94,7 +96,17 @@ async fn a_closed_port_means_that_nothing_was_sent() {
     assert!(matches!(&error, Error::Unreachable { .. }), "{error}");
     assert!(error.is_retryable() && !error.may_have_taken_effect());
     assert_eq!(error.token_state(), Some(TokenState::Unreachable));
-    assert!(error.source().is_some());
+    // Every cause is told once, down to the system's own word, and none of them with the URL.
+    let mut causes = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    let told: HashSet<_> = causes.iter().collect();
+    assert_eq!(told.len(), causes.len(), "{causes:?}");
+    assert!(causes.last().is_some_and(|cause| cause.contains("onnection refused")), "{causes:?}");
+    assert!(!causes.concat().contains("http"), "{causes:?}");
 }
 
 /// L9: a success with an empty or malformed body is an error, never an empty list.
@@ -245,7 +257,7 @@ async fn no_text_has_a_secret() {
             seen.session(),
             seen.header("authorization")
         );
-        (axum::http::StatusCode::BAD_REQUEST, text).into_response()
+        (StatusCode::BAD_REQUEST, text).into_response()
     };
     let server = Server::start(move |seen| {
         std::future::ready(if seen.is_session_request() { session("SS_hidden_4") } else { echo(&seen) })

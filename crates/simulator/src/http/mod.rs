@@ -12,6 +12,7 @@ mod session;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use crate::Simulator;
 use crate::faults::Fault;
 use crate::request_log::LoggedRequest;
+pub use reply::Cut;
 use reply::Reply;
 
 /// The largest body that is read: far more than a client of a thousand serial numbers sends.
@@ -53,11 +55,22 @@ impl Ask {
     }
 }
 
-/// The way of every request: wait, fault, effect, fault, log.
+/// Apple's paths over a socket.
 async fn apple(State(simulator): State<Simulator>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let latency = simulator.settings().latency;
-    let body = to_bytes(body, LARGEST_BODY).await;
+    let body = to_bytes(body, LARGEST_BODY).await.ok();
+    reply(&simulator, parts, body).await.into_response()
+}
+
+/// Apple's paths without a socket.
+pub(crate) async fn answer(simulator: &Simulator, request: Request<Bytes>) -> Result<Response<Bytes>, Cut> {
+    let (parts, body) = request.into_parts();
+    let body = (body.len() <= LARGEST_BODY).then_some(body);
+    reply(simulator, parts, body).await.into_answer()
+}
+
+/// The way of every request: wait, fault, effect, fault, log, wait. No body is one that is too large.
+async fn reply(simulator: &Simulator, parts: Parts, body: Option<Bytes>) -> Reply {
     let mut headers = parts.headers;
     // HTTP/2 has the host in the address only.
     if let (false, Some(authority)) = (headers.contains_key("host"), parts.uri.authority())
@@ -70,34 +83,34 @@ async fn apple(State(simulator): State<Simulator>, request: Request) -> Response
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().map(str::to_owned),
         headers,
-        body: body.as_ref().cloned().unwrap_or_default(),
+        body: body.clone().unwrap_or_default(),
     };
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
+    simulator.pause(simulator.settings().latency).await;
     let fault = simulator.faults().take(ask.method.as_str(), &ask.path);
-    if let Some(fault) = &fault
-        && fault.delay_ms > 0
-    {
-        tokio::time::sleep(fault.delay()).await;
+    if let Some(fault) = &fault {
+        simulator.pause(fault.delay()).await;
     }
 
     let settings = simulator.settings();
     let mut reply = match &fault {
         Some(fault) if !fault.takes_effect() => Reply::status(200),
-        _ if body.is_err() => Reply::code(413, ""),
-        _ => gate::answer(&simulator, &ask, &settings, fault.as_ref()),
+        _ if body.is_none() => Reply::code(413, ""),
+        _ => gate::answer(simulator, &ask, &settings, fault.as_ref()),
     };
     if let Some(fault) = &fault {
-        reply = hurt(reply, fault, &simulator);
+        reply = hurt(reply, fault, simulator);
     }
     // The passed-in clock, not the machine's: a client may measure `Retry-After` dates from this header.
     reply.extra.push(("Date".to_owned(), httpdate::fmt_http_date(simulator.clock().base_now().into())));
-    note(&simulator, &ask, &reply, fault.is_some());
-    let gzip =
+    // Before the wait: a client that is killed meanwhile has asked all the same.
+    note(simulator, &ask, &reply, fault.is_some());
+    if let Some(fault) = &fault {
+        simulator.pause(fault.answer_delay()).await;
+    }
+    reply.gzip =
         settings.gzip && ask.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"));
     let quoted = settings.quoted_errors || settings.depsim;
-    reply.quoted(quoted && fault.as_ref().is_none_or(|fault| !fault.answers())).into_response(gzip)
+    reply.quoted(quoted && fault.as_ref().is_none_or(|fault| !fault.answers()))
 }
 
 /// What a fault makes of an answer.

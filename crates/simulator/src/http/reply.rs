@@ -23,6 +23,8 @@ pub(crate) struct Reply {
     /// For the log: whose request it was and how many devices it was about.
     pub(crate) server: Option<u16>,
     pub(crate) devices: Option<usize>,
+    /// Whether the client takes the body packed.
+    pub(crate) gzip: bool,
     /// Close the connection after this many bytes of the body; at 0 before the status line.
     pub(crate) cut_after: Option<usize>,
 }
@@ -81,8 +83,34 @@ impl Reply {
         self
     }
 
-    pub(crate) fn into_response(mut self, gzip: bool) -> Response<Body> {
-        let mut response = Response::new(Body::empty());
+    /// The answer for a socket.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let (head, body, cut_after) = self.into_http();
+        let body = match cut_after {
+            Some(after) => torn(beginning(body, after)),
+            None if body.is_empty() => Body::empty(),
+            None => Body::from_stream(stream::iter(body.into_iter().map(Ok::<_, std::io::Error>))),
+        };
+        head.map(|()| body)
+    }
+
+    /// The answer as a client has it once it has come, or what has come of it when the connection was closed.
+    pub(crate) fn into_answer(self) -> Result<Response<Bytes>, Cut> {
+        let (head, body, cut_after) = self.into_http();
+        let length: usize = body.iter().map(Bytes::len).sum();
+        match cut_after {
+            Some(after) if length == 0 || after < length => {
+                let body = joined(beginning(body, after));
+                let arrived = (!body.is_empty()).then(|| Box::new(head.map(|()| body)));
+                Err(Cut { arrived })
+            }
+            _ => Ok(head.map(|()| joined(body))),
+        }
+    }
+
+    /// Status line and headers, the body, and after how many bytes of it the connection is closed.
+    fn into_http(mut self) -> (Response<()>, Vec<Bytes>, Option<usize>) {
+        let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
         if let Some(code) = &self.error
             && code == "APPLE_SEED_FOR_IT_TURNED_OFF"
@@ -98,7 +126,7 @@ impl Reply {
                 headers.insert(name, value);
             }
         }
-        if gzip
+        if self.gzip
             && !self.body.is_empty()
             && let Some(packed) = pack(&self.body)
         {
@@ -112,18 +140,21 @@ impl Reply {
                 HeaderValue::from(length.max(usize::from(self.cut_after.is_some()))),
             );
         }
-        *response.body_mut() = match self.cut_after {
-            Some(after) => torn(self.body, after),
-            None if self.body.is_empty() => Body::empty(),
-            None => Body::from_stream(stream::iter(self.body.into_iter().map(Ok::<_, std::io::Error>))),
-        };
-        response
+        (response, self.body, self.cut_after)
     }
 }
 
-/// A body that breaks off. The error makes the server close the connection; at once when nothing was sent.
-fn torn(pieces: Vec<Bytes>, after: usize) -> Body {
-    let mut left = after;
+/// The connection was closed before the answer was whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut by a fault")]
+pub struct Cut {
+    /// Status, headers and the beginning of the body, when any of it had come by then.
+    pub arrived: Option<Box<Response<Bytes>>>,
+}
+
+/// The first bytes of a body.
+fn beginning(pieces: Vec<Bytes>, bytes: usize) -> Vec<Bytes> {
+    let mut left = bytes;
     let mut kept = Vec::new();
     for piece in pieces {
         let part = piece.slice(..piece.len().min(left));
@@ -132,6 +163,19 @@ fn torn(pieces: Vec<Bytes>, after: usize) -> Body {
             kept.push(part);
         }
     }
+    kept
+}
+
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    match pieces.len() {
+        0 => Bytes::new(),
+        1 => pieces.remove(0),
+        _ => pieces.concat().into(),
+    }
+}
+
+/// A body that breaks off. The error makes the server close the connection; at once when nothing was sent.
+fn torn(kept: Vec<Bytes>) -> Body {
     let pause = !kept.is_empty();
     Body::from_stream(stream::unfold((kept.into_iter(), false), move |(mut rest, over)| async move {
         if over {
@@ -144,7 +188,7 @@ fn torn(pieces: Vec<Bytes>, after: usize) -> Body {
             // What was given so far is to reach the client first.
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        Some((Err(std::io::Error::other("the connection is cut by a fault")), (rest, true)))
+        Some((Err(std::io::Error::other(Cut { arrived: None })), (rest, true)))
     }))
 }
 

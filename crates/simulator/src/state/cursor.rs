@@ -22,17 +22,19 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// The text that the client gets. `salt` differs by run, so that cursors of another run are invalid.
-    pub(crate) fn encode(&self, salt: u64) -> String {
+    /// The text that the client gets, of at least `length` characters. `salt` differs by run, so that cursors of another
+    /// run are invalid.
+    pub(crate) fn encode(&self, salt: u64, length: usize) -> String {
         let place = self.place.map_or_else(|| "-".to_owned(), |place| place.to_string());
         let text =
             format!("{}:{place}:{}:{}:{}:{}", self.server, self.end, self.event, self.issued_ms, self.number);
-        URL_SAFE_NO_PAD.encode(format!("{text}:{:08x}", check_sum(&text, salt)))
+        let text = URL_SAFE_NO_PAD.encode(format!("{text}:{:08x}", check_sum(&text, salt)));
+        format!("{text:.<length$}")
     }
 
     /// Reads one of ours.
     pub(crate) fn decode(text: &str, salt: u64) -> Option<Self> {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text.trim_end_matches('.')).ok()?).ok()?;
         let (text, sum) = text.rsplit_once(':')?;
         if u32::from_str_radix(sum, 16).ok()? != check_sum(text, salt) {
             return None;
@@ -72,12 +74,13 @@ mod tests {
             issued_ms: 1_700_000_000_123,
             number: 42,
         };
-        let text = cursor.encode(5);
+        let text = cursor.encode(5, 0);
         assert_eq!(Cursor::decode(&text, 5), Some(cursor));
         assert_eq!(Cursor::decode(&text, 6), None);
         assert_eq!(Cursor::decode(&text[1..], 5), None);
         assert_eq!(Cursor::decode("MDowOjE3NzIzNTk1MDAwMDA", 5), None);
         let finished = Cursor { place: None, ..cursor };
-        assert_eq!(Cursor::decode(&finished.encode(5), 5), Some(finished));
+        let long = finished.encode(5, 1000);
+        assert_eq!((long.len(), Cursor::decode(&long, 5)), (1000, Some(finished)));
     }
 }

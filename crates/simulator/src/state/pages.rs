@@ -157,7 +157,8 @@ impl World {
     }
 
     fn issue(&self, cursor: Cursor, moment: &Moment<'_>) -> String {
-        Cursor { issued_ms: moment.now_ms, number: self.cursor_number(), ..cursor }.encode(self.salt)
+        Cursor { issued_ms: moment.now_ms, number: self.cursor_number(), ..cursor }
+            .encode(self.salt, moment.settings.cursor_length)
     }
 
     fn read_cursor(&self, server: u16, text: &str, moment: &Moment<'_>) -> Result<Cursor, CursorError> {

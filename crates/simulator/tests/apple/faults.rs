@@ -87,15 +87,15 @@ async fn repeats() {
 }
 
 #[tokio::test]
-async fn a_delay_is_real_time() {
+async fn a_delay_is_on_the_clock_that_was_passed_in() {
     let apple = Apple::devices(1).await;
     let client = apple.client().await;
     apple.control("add_fault", json!({"path": "/account", "delay_ms": 60_000})).await;
-    let slow = client.get("/account");
+    let mut slow = Box::pin(client.get("/account"));
     // The slow request waits; others do not.
     tokio::select! {
         biased;
-        _ = slow => panic!("it had to wait"),
+        _ = &mut slow => panic!("it had to wait"),
         () = async {
             while apple.look("state").await["faults"] != json!([]) {
                 tokio::task::yield_now().await;
@@ -103,4 +103,28 @@ async fn a_delay_is_real_time() {
             assert_eq!(client.get("/account").await.status, 200);
         } => {}
     }
+    // It ends as soon as the clock has moved far enough, and the clock moves only here.
+    apple.clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(slow.await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_can_be_held_back_after_the_effect() {
+    let apple = Apple::devices(1).await;
+    let client = apple.client().await;
+    apple.control("add_fault", json!({"path": "/account", "answer_delay_ms": 60_000})).await;
+    let before = apple.look("state").await["requests"].clone();
+    let mut held = Box::pin(client.get("/account"));
+    tokio::select! {
+        biased;
+        _ = &mut held => panic!("it had to wait"),
+        // It is in the log, and so has happened, before it is answered.
+        () = async {
+            while apple.look("state").await["requests"] == before {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+    apple.clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(held.await.status, 200);
 }

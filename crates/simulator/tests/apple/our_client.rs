@@ -5,26 +5,19 @@ use adelie_dep::endpoints::{
     account, assign_profile, define_profile, device_details, fetch_devices, sync_devices,
 };
 use adelie_dep::{Client, CursorProblem, DeviceResult, Error, Options, TokenProblem};
-use adelie_model::{Clock, Cursor, ProfileUuid, Secret, SeededEntropy, SerialNumber, ServerToken};
+use adelie_model::{Clock, Cursor, ProfileUuid, SeededEntropy, SerialNumber};
 use adelie_simulator::Settings;
 use serde_json::json;
 
 use crate::support::{Apple, Token};
 
-fn client(apple: &Apple, token: &Token, seed: u64) -> Client {
-    let token = ServerToken {
-        consumer_key: token.text("consumer_key").to_owned(),
-        consumer_secret: Secret::from(token.text("consumer_secret")),
-        access_token: Secret::from(token.text("access_token")),
-        access_secret: Secret::from(token.text("access_secret")),
-        expires_at: token.text("access_token_expiry").parse().expect("a moment"),
-    };
+pub(crate) fn client(apple: &Apple, token: &Token, seed: u64) -> Client {
     let options = Options { base_url: apple.base.parse().expect("a URL"), ..Options::default() };
     let entropy = Arc::new(SeededEntropy::new(seed));
-    Client::new(token, options, Arc::new(apple.clock.clone()), entropy).expect("a client")
+    Client::new(token.server_token(), options, Arc::new(apple.clock.clone()), entropy).expect("a client")
 }
 
-async fn fetch_all(client: &Client) -> (Vec<SerialNumber>, Cursor) {
+pub(crate) async fn fetch_all(client: &Client) -> (Vec<SerialNumber>, Cursor) {
     let mut serials = Vec::new();
     let mut request = fetch_devices::Request { cursor: None, limit: Some(1000) };
     loop {

@@ -1,7 +1,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use adelie_model::{Clock, ManualClock};
+use adelie_model::{Clock, ManualClock, Secret, ServerToken};
 use adelie_simulator::{Settings, Simulator, TokenShape};
 use oauth1_request::signature_method::HmacSha1;
 use oauth1_request::{Builder, Credentials, ParameterList};
@@ -196,6 +196,17 @@ impl Token {
 
     pub(crate) fn text(&self, name: &str) -> &str {
         self.json[name].as_str().expect("a text")
+    }
+
+    /// The token as our client takes it.
+    pub(crate) fn server_token(&self) -> ServerToken {
+        ServerToken {
+            consumer_key: self.text("consumer_key").to_owned(),
+            consumer_secret: Secret::from(self.text("consumer_secret")),
+            access_token: Secret::from(self.text("access_token")),
+            access_secret: Secret::from(self.text("access_secret")),
+            expires_at: self.text("access_token_expiry").parse().expect("a moment"),
+        }
     }
 
     /// A signed header for `/session`, some seconds off the clock.

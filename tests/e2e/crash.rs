@@ -1,4 +1,4 @@
-//! The program is killed at any moment, and started again.
+//! The program is killed at any moment, and started again. `kill_matrix.rs` has the moments that have a name.
 
 use adelie_simulator::control::FetchProfile;
 use adelie_simulator::{Arrival, Command, Departure, Fault, Settings};
@@ -6,7 +6,6 @@ use adelie_simulator::{Arrival, Command, Departure, Fault, Settings};
 use crate::harness::{World, eventually, these};
 
 const ASSIGN: &str = "/profile/devices";
-const DETAILS: &str = "/devices";
 
 /// Pages of ten devices, so that there are many moments between them.
 fn small_pages(devices: usize) -> Settings {
@@ -98,30 +97,6 @@ on_both_databases! {
         }
         let _service = world.start(&["serve", "--listen", "127.0.0.1:0"]);
         eventually("every device assigned", || world.compare("lab", "Lab").ok());
-        assert_no_needless_assignment(&world, 1);
-    }
-
-    /// L29: killed after Apple has taken an assignment and before anybody here knew: the next process asks what
-    /// Apple shows and sends nothing.
-    fn killed_when_an_assignment_had_taken_effect(database) {
-        let mut world = World::synced(database, 5);
-        world.set("ADELIE_LEASE_SECONDS", "1");
-        let new = world.apple.add_devices("Lab", 4).expect("devices");
-        world.apple.fault(Fault { path: Some(ASSIGN.to_owned()), cut: true, effect: true, ..Fault::default() });
-        // The read-back that follows gets no answer before the end.
-        world.apple.fault(Fault { path: Some(DETAILS.to_owned()), delay_ms: 600_000, ..Fault::default() });
-        let mut run = world.start(&["sync", "lab", "--force"]);
-        eventually("the assignment takes effect", || {
-            (world.apple.truth_of(&new[3]).expect("it is there").assigns == 1).then_some(())
-        });
-        run.kill();
-        assert_eq!(world.state(&new[0]), "sent", "the intent was stored before Apple was asked");
-        let mark = world.apple.mark();
-        world.apple.clear_faults();
-        world.run(&["sync", "lab", "--force"]).exits(0);
-        assert_eq!(world.apple.count(mark, "POST", ASSIGN), 0);
-        assert!(world.apple.count(mark, "POST", DETAILS) >= 1);
-        world.assert_exact("lab", "Lab");
         assert_no_needless_assignment(&world, 1);
     }
 

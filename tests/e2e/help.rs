@@ -31,11 +31,20 @@ transcripts! {
     server: ["server"];
     server_add: ["server", "add"];
     server_set: ["server", "set"];
+    assign: ["assign"];
+    assign_status: ["assign", "status"];
+    assign_retry: ["assign", "retry"];
+    assign_hold: ["assign", "hold"];
     token: ["token"];
     token_import: ["token", "import"];
     sync: ["sync"];
+    sync_history: ["sync", "history"];
     device: ["device"];
     device_list: ["device", "list"];
+    device_history: ["device", "history"];
+    device_ready: ["device", "ready"];
+    device_refresh: ["device", "refresh"];
+    device_delete: ["device", "delete"];
     profile: ["profile"];
     profile_new: ["profile", "new"];
     serve: ["serve"];
@@ -49,7 +58,14 @@ transcripts! {
 fn the_reference_is_up_to_date() {
     let world = World::empty(Database::Sqlite, Settings::default());
     let printed = world.run(&["help-markdown"]).exits(0).stdout;
-    for command in ["adelie server add", "adelie token import", "adelie sync", "adelie profile validate"] {
+    for command in [
+        "adelie server add",
+        "adelie token import",
+        "adelie sync",
+        "adelie sync history",
+        "adelie assign status",
+        "adelie profile validate",
+    ] {
         assert!(printed.contains(&format!("## `{command}`")), "{command} is missing in\n{printed}");
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");

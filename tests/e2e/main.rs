@@ -4,17 +4,23 @@
 #[macro_use]
 mod harness;
 
+mod assign_commands;
 mod assignments;
-mod concurrency;
+mod copies;
 mod crash;
 mod cursors;
 mod delta;
 mod demo;
 mod help;
+mod history;
+mod kill_matrix;
+mod lessons;
 mod profile_files;
+mod readiness;
 mod removals;
 mod secrets;
 mod serve;
+mod server_settings;
 mod token_files;
 mod token_states;
 mod whole_way;

@@ -56,7 +56,7 @@ on_both_databases! {
         let world = World::synced_with(database, Settings { devices: 4, ..Settings::default() });
         world.run(&["server", "add", "bare", "--base-url", &world.apple.url]).exits(0);
         let cases = cases(&world);
-        assert!(cases.len() >= 40, "{} rows", cases.len());
+        assert!(cases.len() >= 100, "{} rows", cases.len());
         let before = snapshot(&world);
         let mark = world.apple.mark();
         let mut failures = Vec::new();

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use adelie_model::{Clock, Entropy, ServerName, new_uuid};
 use adelie_scheduler::{Connector, Engine};
-use adelie_store::{MdmServer, Store, StoreError, Vault};
+use adelie_store::{MdmServer, Operator, Store, StoreError, Vault};
 use adelie_store_postgres::PostgresStore;
 use adelie_store_sqlite::SqliteStore;
 
 use crate::exit::wrong;
 use crate::key_file;
+use crate::operator;
 use crate::output::Output;
 use crate::real::{SystemClock, SystemEntropy};
 use crate::settings::{Database, Settings};
@@ -28,14 +29,14 @@ impl Context {
     /// Opens the database, and on its first start makes the data directory, the database and the key file.
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
         key_file::make_data_dir(&settings.data_dir)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store: Arc<dyn Store> = match &settings.database {
-            Database::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+            Database::Sqlite(path) => Arc::new(SqliteStore::open(path, Arc::clone(&clock)).await?),
             Database::Postgres(url) => Arc::new(PostgresStore::connect(url).await?),
         };
         let out = Output { json: settings.json, quiet: settings.quiet };
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let context =
-            Self { settings: Arc::new(settings), store, clock: Arc::new(SystemClock), entropy, out };
+        let context = Self { settings: Arc::new(settings), store, clock, entropy, out };
         context.first_start().await?;
         Ok(context)
     }
@@ -97,6 +98,11 @@ impl Context {
             self.settings.engine.clone(),
             &owner,
         ))
+    }
+
+    /// Who does what is done now.
+    pub fn operator(&self) -> Operator {
+        Operator { name: operator::name(), now: self.clock.now() }
     }
 
     /// The MDM server of this name, which must exist.

@@ -5,10 +5,15 @@ mod args;
 mod commands;
 mod context;
 mod exit;
+mod health;
 mod key_file;
+mod operate;
+mod operator;
 mod output;
+mod patience;
 mod progress;
 mod real;
+mod serials;
 mod settings;
 mod words;
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 /// How a command prints.
@@ -65,8 +65,16 @@ impl Output {
     /// A table for people. A line that is too long is the terminal's to wrap: a serial number that is cut in two
     /// can be neither copied nor searched.
     pub fn table(&self, header: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
+        self.cells(header, rows.into_iter().map(|row| row.into_iter().map(Cell::new).collect()).collect())
+    }
+
+    /// A table with colours, which only a terminal shows.
+    pub fn cells(&self, header: &[&str], rows: Vec<Vec<Cell>>) -> anyhow::Result<()> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        if std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()) {
+            table.force_no_tty();
+        }
         table.set_header(header.iter().map(|name| name.to_uppercase()));
         table.add_rows(rows);
         self.data(&trimmed(&table))

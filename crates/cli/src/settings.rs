@@ -24,7 +24,13 @@ struct File {
     requests_in_flight: Option<usize>,
     delta_interval_seconds: Option<u32>,
     full_interval_seconds: Option<u32>,
+    manual_interval_seconds: Option<u32>,
+    manual_full_interval_seconds: Option<u32>,
+    progress_deadline_seconds: Option<u64>,
     removal_percent: Option<u64>,
+    tombstone_days: Option<u32>,
+    event_days: Option<u32>,
+    servers_at_once: Option<usize>,
     lease_seconds: Option<u64>,
 }
 
@@ -92,19 +98,43 @@ impl Settings {
             apple.in_flight = from.at_least(1, "requests_in_flight", requests)?;
         }
         let mut engine = adelie_scheduler::Settings::default();
-        if let Some(seconds) = from.pick("delta_interval_seconds", file.delta_interval_seconds)? {
-            engine.delta_interval =
-                TimeDelta::seconds(from.at_least(1, "delta_interval_seconds", seconds)?.into());
+        for (key, set, interval) in [
+            ("delta_interval_seconds", file.delta_interval_seconds, &mut engine.delta_interval),
+            ("full_interval_seconds", file.full_interval_seconds, &mut engine.full_interval),
+            ("manual_interval_seconds", file.manual_interval_seconds, &mut engine.manual_interval),
+            (
+                "manual_full_interval_seconds",
+                file.manual_full_interval_seconds,
+                &mut engine.manual_full_interval,
+            ),
+        ] {
+            if let Some(seconds) = from.pick(key, set)? {
+                *interval = TimeDelta::seconds(from.at_least(1, key, seconds)?.into());
+            }
         }
-        if let Some(seconds) = from.pick("full_interval_seconds", file.full_interval_seconds)? {
-            engine.full_interval =
-                TimeDelta::seconds(from.at_least(1, "full_interval_seconds", seconds)?.into());
+        if let Some(seconds) = from.pick("progress_deadline_seconds", file.progress_deadline_seconds)? {
+            engine.progress_deadline =
+                Duration::from_secs(from.at_least(1, "progress_deadline_seconds", seconds)?);
         }
         if let Some(percent) = from.pick("removal_percent", file.removal_percent)? {
             if percent > 100 {
                 return Err(from.bad("removal_percent", &percent, "a number from 0 to 100"));
             }
             engine.removal_percent = percent;
+        }
+        for (key, set, days) in [
+            ("tombstone_days", file.tombstone_days, &mut engine.tombstone_days),
+            ("event_days", file.event_days, &mut engine.event_days),
+        ] {
+            if let Some(set) = from.pick(key, set)? {
+                if set > 36_500 {
+                    return Err(from.bad(key, &set, "a number of days from 0 to 36500"));
+                }
+                *days = set;
+            }
+        }
+        if let Some(servers) = from.pick("servers_at_once", file.servers_at_once)? {
+            engine.servers_at_once = from.at_least(1, "servers_at_once", servers)?;
         }
         if let Some(seconds) = from.pick("lease_seconds", file.lease_seconds)? {
             engine.lease_ttl = Duration::from_secs(from.at_least(1, "lease_seconds", seconds)?);

@@ -1,7 +1,7 @@
 //! Times and numbers as people read them.
 
 use adelie_model::Timestamp;
-use chrono::SecondsFormat;
+use chrono::{SecondsFormat, TimeDelta};
 
 /// A moment as JSON has it: RFC 3339 in UTC, with milliseconds when there are some.
 pub fn time(moment: Timestamp) -> String {
@@ -21,4 +21,36 @@ pub fn minute(moment: Option<Timestamp>) -> String {
 /// A number with its unit: `1 device`, `2 devices`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A length of time in its two largest units: `15m`, `7d`, `1h 30m`; below a second in milliseconds.
+pub fn span(span: TimeDelta) -> String {
+    let millis = span.num_milliseconds().max(0);
+    if millis < 1000 {
+        return format!("{millis}ms");
+    }
+    let mut left = millis / 1000;
+    let mut parts = Vec::new();
+    for (unit, seconds) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
+        if left >= seconds {
+            parts.push(format!("{}{unit}", left / seconds));
+            left %= seconds;
+        }
+    }
+    parts.truncate(2);
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_two_units_at_most() {
+        let of = |seconds| span(TimeDelta::seconds(seconds));
+        assert_eq!([of(900), of(604_800), of(5400), of(59), of(3_600)], ["15m", "7d", "1h 30m", "59s", "1h"]);
+        assert_eq!(of(90_061), "1d 1h");
+        assert_eq!(span(TimeDelta::milliseconds(340)), "340ms");
+        assert_eq!(of(-5), "0ms");
+    }
 }

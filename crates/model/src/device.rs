@@ -49,6 +49,9 @@ pub struct Device {
     pub actual: Actual,
     /// The newest `op_date` that has been folded in; older events of a sync page are ignored.
     pub op_date: Option<Timestamp>,
+    /// A digest of the event with that `op_date`, by which the same event is known when Apple delivers it again
+    /// (field lesson L11).
+    pub op_digest: Option<i64>,
     /// When we first saw it at this MDM server.
     pub first_seen_at: Timestamp,
     /// When Apple last listed it or told of it.
@@ -57,6 +60,8 @@ pub struct Device {
     pub seen_run: RunId,
     /// When it left. A removed device is a tombstone.
     pub removed_at: Option<Timestamp>,
+    /// Why an operator keeps it from being assigned; `None` when nobody does.
+    pub hold: Option<String>,
     /// Its way to the wanted profile.
     pub assignment: Assignment,
 }

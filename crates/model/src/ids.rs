@@ -39,6 +39,10 @@ id!(
     RunId, i64
 );
 id!(
+    /// One event; grows with every event written.
+    EventId, i64
+);
+id!(
     /// One token key. Made by the caller, because the sealed private key is bound to it.
     TokenKeyId, Uuid
 );

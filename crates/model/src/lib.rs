@@ -8,6 +8,7 @@ mod clock;
 mod device;
 mod entropy;
 mod family;
+pub mod halt;
 mod ids;
 mod names;
 mod server_token;
@@ -20,9 +21,11 @@ pub use clock::{Clock, ManualClock, Timestamp, to_millis};
 pub use device::{Actual, Device, Fact};
 pub use entropy::{Entropy, SeededEntropy};
 pub use family::DeviceFamily;
-pub use ids::{ProfileId, PublishedId, RevisionId, RunId, ServerId, ServerTokenId, TokenKeyId, new_uuid};
+pub use ids::{
+    EventId, ProfileId, PublishedId, RevisionId, RunId, ServerId, ServerTokenId, TokenKeyId, new_uuid,
+};
 pub use names::{NameError, ProfileName, ServerName};
 pub use server_token::{Secret, ServerToken};
-pub use sync::{Counts, RunOutcome, SyncKind, SyncPhase, SyncRun, Trigger};
+pub use sync::{Counts, DriftMode, RunOutcome, SyncKind, SyncPhase, SyncRun, Trigger};
 pub use token_state::TokenState;
 pub use wire_words::{Cursor, OpType, ProfileStatus, ProfileUuid, SerialError, SerialNumber};

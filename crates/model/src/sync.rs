@@ -77,6 +77,19 @@ words!(Trigger { Schedule = "schedule", Manual = "manual", Forced = "forced", Re
 words!(SyncPhase { Fetch = "fetch", Sync = "sync" });
 words!(RunOutcome { Running = "running", Done = "done", Failed = "failed" });
 
+/// What is done about drift: a device of which Apple shows another profile without our doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftMode {
+    /// The wanted profile is assigned again.
+    #[default]
+    Repair,
+    /// It is shown, and nothing is sent until an operator says so.
+    Report,
+}
+
+words!(DriftMode { Repair = "repair", Report = "report" });
+
 /// What a run has counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -113,6 +126,8 @@ pub struct SyncRun {
     pub kind: SyncKind,
     /// Who or what asked.
     pub trigger: Trigger,
+    /// The operator who asked; `None` when it was the schedule.
+    pub requested_by: Option<String>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended; `None` while it runs, or when its process was killed.

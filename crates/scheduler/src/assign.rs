@@ -3,13 +3,13 @@ use std::sync::atomic::Ordering;
 
 use adelie_dep::Error;
 use adelie_dep::endpoints::{assign_profile, device_details, fetch_devices};
-use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, Timestamp};
+use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, Timestamp, halt};
 use adelie_store::{Claim, DueGroup, Settlement};
 use chrono::TimeDelta;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use crate::engine::Job;
+use crate::job::Job;
 use crate::publish::{self, Standing};
 use crate::settle;
 use crate::{Progress, WorkError, read_back};
@@ -245,7 +245,10 @@ async fn send_batch(
     if claims.is_empty() {
         return Ok((claims, Outcome::Settled(Vec::new())));
     }
+    halt::point("assign.after_intent");
+    job.may_send()?;
     let outcome = send(job, &claims, uuid).await;
+    halt::point("assign.answered");
     if let Outcome::Settled(settlements) = &outcome {
         store.settle(&job.lease, revision, settlements, job.now()).await?;
     }

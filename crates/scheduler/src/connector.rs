@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use adelie_dep::{Client, Options};
+use adelie_dep::{Client, Options, Transport};
 use adelie_model::{Clock, Entropy, ServerId, ServerTokenId};
 use adelie_store::{MdmServer, Store, Vault};
 use url::Url;
@@ -15,6 +15,8 @@ pub struct Connector {
     store: Arc<dyn Store>,
     vault: Arc<Vault>,
     options: Options,
+    /// Another way to Apple than the network.
+    transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     open: Mutex<HashMap<ServerId, (ServerTokenId, String, Client)>>,
@@ -30,7 +32,13 @@ impl Connector {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { store, vault, options, clock, entropy, open: Mutex::default() }
+        Self { store, vault, options, transport: None, clock, entropy, open: Mutex::default() }
+    }
+
+    /// The same with another way to Apple than the network, for the clients of all MDM servers.
+    #[must_use]
+    pub fn with_transport(self, transport: Arc<dyn Transport>) -> Self {
+        Self { transport: Some(transport), ..self }
     }
 
     /// The client of an MDM server, made when its token or its base URL is new.
@@ -69,7 +77,13 @@ impl Connector {
             fail(adelie_dep::Error::Setting { setting: "base_url", source: Some(error.into()) })
         })?;
         let options = Options { base_url, ..self.options.clone() };
-        Client::new(token, options, Arc::clone(&self.clock), Arc::clone(&self.entropy)).map_err(fail)
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        match &self.transport {
+            Some(transport) => {
+                Client::with_transport(token, options, Arc::clone(transport), clock, entropy).map_err(fail)
+            }
+            None => Client::new(token, options, clock, entropy).map_err(fail),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, (ServerTokenId, String, Client)>> {

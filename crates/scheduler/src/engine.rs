@@ -1,16 +1,15 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use adelie_model::{Clock, Entropy, RunOutcome, ServerId, SyncKind, SyncRun, Timestamp};
-use adelie_store::{Lease, LeaseAnswer, MdmServer, Store, StoreError};
-use tokio::sync::Notify;
+use adelie_model::{Clock, Entropy, SerialNumber, ServerId, SyncKind, SyncRun, Timestamp};
+use adelie_store::{Lease, LeaseAnswer, MdmServer, Store, StoreError, WorkEnd};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::assign::{AssignReport, Assigner};
-use crate::policy::{self, Plan};
-use crate::sync::Syncer;
-use crate::{Connector, Observer, Progress, Request, Settings, WorkError};
+use crate::assign::AssignReport;
+use crate::job::Job;
+use crate::{Connector, Observer, Request, Settings, Shown, Unobserved, WorkError, read_back};
 
 /// The reconciler of MDM servers: makes the copy of Apple's list exact and Apple's profiles as wanted.
 ///
@@ -29,6 +28,10 @@ pub struct Engine {
 /// What working on a server came to.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// The name of the MDM server.
+    pub server: String,
+    /// When the next scheduled sync was due; `None` before the first.
+    pub was_due_at: Option<Timestamp>,
     /// The sync run, if one was due.
     pub run: Option<SyncRun>,
     /// Why the sync failed, if it did.
@@ -43,19 +46,20 @@ pub struct Report {
     pub requests: u64,
 }
 
-/// What the two halves of the work on one server share.
-pub(crate) struct Job<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) server: MdmServer,
-    pub(crate) settings: Settings,
+/// An MDM server that was taken to be worked on: a lease, and until when it is ours for certain.
+#[derive(Clone, Debug)]
+pub struct Claimed {
     pub(crate) lease: Lease,
-    pub(crate) client: adelie_dep::Client,
-    pub(crate) observer: &'a dyn Observer,
-    pub(crate) stop: CancellationToken,
-    /// Rung after every page, so that assignment starts with the first.
-    pub(crate) page_stored: Notify,
-    /// Whether pages may still come.
-    pub(crate) syncing: AtomicBool,
+    /// A ttl after it was asked for, so that it ends for us before it ends for others.
+    pub(crate) good_until: Timestamp,
+}
+
+impl Claimed {
+    /// The MDM server.
+    #[must_use]
+    pub fn server(&self) -> ServerId {
+        self.lease.server
+    }
 }
 
 impl Engine {
@@ -84,55 +88,127 @@ impl Engine {
         observer: &dyn Observer,
         stop: &CancellationToken,
     ) -> Result<Report, WorkError> {
+        let lease = self.lease(id).await?;
+        self.under(lease, observer, stop, async |job| job.run(request).await).await
+    }
+
+    /// Takes up to `limit` MDM servers that have work and that nobody works on; each of them is to be given to
+    /// [`work_claimed`](Self::work_claimed).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let (now, ttl) = (self.clock.now(), self.settings.lease_ttl);
+        let leases = self.store.claim_due_servers(&self.owner, ttl, now, limit).await?;
+        Ok(leases.into_iter().map(|lease| Claimed { lease, good_until: now + ttl }).collect())
+    }
+
+    /// Does what is due for an MDM server that was claimed.
+    ///
+    /// # Errors
+    /// As [`work`](Self::work).
+    pub async fn work_claimed(
+        &self,
+        claimed: Claimed,
+        stop: &CancellationToken,
+    ) -> Result<Report, WorkError> {
+        self.under(claimed, &Unobserved, stop, async |job| job.run(&Request::Due).await).await
+    }
+
+    /// Asks Apple what it shows for devices of an MDM server, and stores it. `add` also stores devices that are not
+    /// known here or had left (field lesson L7). One answer for each serial number, in their order.
+    ///
+    /// # Errors
+    /// [`WorkError::Busy`] when another process holds the lease; otherwise those of Apple and of the store.
+    pub async fn refresh(
+        &self,
+        id: ServerId,
+        serials: &[SerialNumber],
+        add: bool,
+    ) -> Result<Vec<Shown>, WorkError> {
+        let lease = self.lease(id).await?;
+        let stop = CancellationToken::new();
+        self.under(lease, &Unobserved, &stop, async |job| read_back::refresh(job, serials, add).await).await
+    }
+
+    /// Asks Apple what it shows for devices of an MDM server and stores nothing of it, also while another process works
+    /// on the server. One answer for each serial number, in their order.
+    ///
+    /// # Errors
+    /// Those of Apple and of the store.
+    pub async fn look(&self, id: ServerId, serials: &[SerialNumber]) -> Result<Vec<Shown>, WorkError> {
         let server = self.server(id).await?;
-        let lease = match self.store.acquire_lease(id, &self.owner, self.settings.lease_ttl).await? {
-            LeaseAnswer::Ours(lease) => lease,
-            LeaseAnswer::Held { owner, until } => {
-                return Err(WorkError::Busy { server: server.name, owner, until });
-            }
+        let client = self.connector.client(&server).await?;
+        read_back::look(&client, serials)
+            .await
+            .map_err(|error| WorkError::Apple(server.name.clone(), "tell what it shows for devices", error))
+    }
+
+    async fn lease(&self, id: ServerId) -> Result<Claimed, WorkError> {
+        let server = self.server(id).await?;
+        let good_until = self.clock.now() + self.settings.lease_ttl;
+        match self.store.acquire_lease(id, &self.owner, self.settings.lease_ttl).await? {
+            LeaseAnswer::Ours(lease) => Ok(Claimed { lease, good_until }),
+            LeaseAnswer::Held { owner, until } => Err(WorkError::Busy { server: server.name, owner, until }),
+        }
+    }
+
+    /// Does a piece of work under a lease and gives the lease back, whatever became of the work.
+    async fn under<T: Outcome>(
+        &self,
+        claimed: Claimed,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+        work: impl AsyncFnOnce(&Job<'_>) -> Result<T, WorkError>,
+    ) -> Result<T, WorkError> {
+        let mut setbacks = 0;
+        let lease = claimed.lease.clone();
+        let working = self.work_under(claimed, observer, stop, &mut setbacks, work);
+        // A defect that one MDM server brings out must not keep it, or another, from being worked on.
+        let result = match AssertUnwindSafe(working).catch_unwind().await {
+            Ok(result) => result,
+            Err(_) => Err(WorkError::Defect(lease.server)),
         };
-        let result = self.work_under(lease.clone(), request, observer, stop).await;
-        if let Err(error) = self.store.release_lease(&lease).await {
-            tracing::warn!(server = %id, %error, "the lease could not be given back; it runs out by itself");
+        let troubled = match &result {
+            Ok(done) => done.stopped(),
+            Err(WorkError::Asked { .. }) => false,
+            Err(_) => true,
+        };
+        let now = self.clock.now();
+        // The store keeps when each thing is due; this spares Apple the requests of work that the same trouble would
+        // stop again.
+        let not_before = troubled.then(|| now + TimeDelta::seconds(1 << setbacks.min(8)));
+        if let Err(error) = self.store.release_lease(&lease, &WorkEnd { now, not_before }).await {
+            tracing::warn!(server = %lease.server, %error, "the lease could not be given back; it runs out by itself");
         }
         result
     }
 
-    async fn work_under(
+    async fn work_under<T: Outcome>(
         &self,
-        lease: Lease,
-        request: &Request,
+        Claimed { lease, good_until }: Claimed,
         observer: &dyn Observer,
         stop: &CancellationToken,
-    ) -> Result<Report, WorkError> {
-        // Read again under the lease: another copy may have worked on it a moment ago.
+        setbacks: &mut u32,
+        work: impl AsyncFnOnce(&Job<'_>) -> Result<T, WorkError>,
+    ) -> Result<T, WorkError> {
+        // Read under the lease: another copy may have worked on it a moment ago.
         let server = self.server(lease.server).await?;
+        *setbacks = server.setbacks;
         let client = self.connector.client(&server).await?;
-        let settings = self.settings.of_server(&server.sync);
         let before = client.requests();
-        let job = Job {
-            engine: self,
-            server,
-            settings,
-            lease,
-            client,
-            observer,
-            stop: stop.child_token(),
-            page_stored: Notify::new(),
-            syncing: AtomicBool::new(true),
-        };
+        let job = Job::new(self, server, Claimed { lease, good_until }, client, observer, stop);
         let result = tokio::select! {
-            result = job.run(request) => result,
+            result = work(&job) => result,
             // The work is dropped at its next await: every write it could still make is fenced anyway.
             error = job.keep_lease() => Err(error),
         };
-        let mut report = result?;
-        report.requests = job.client.requests() - before;
-        Ok(report)
+        let mut done = result?;
+        done.asked(job.client.requests() - before);
+        Ok(done)
     }
-}
 
-impl Engine {
     /// The server's row as it is now, unless Apple has asked to be left alone.
     async fn server(&self, id: ServerId) -> Result<MdmServer, WorkError> {
         let server = self.store.server_by_id(id).await?.ok_or_else(|| StoreError::no_server(id))?;
@@ -143,106 +219,29 @@ impl Engine {
     }
 }
 
-impl Job<'_> {
-    pub(crate) fn store(&self) -> &dyn Store {
-        &*self.engine.store
+/// What a piece of work under a lease came to.
+trait Outcome {
+    /// Whether it ended before all that is due was done, by something that would stop it again.
+    fn stopped(&self) -> bool;
+
+    /// Takes note of how many requests were sent.
+    fn asked(&mut self, requests: u64);
+}
+
+impl Outcome for Report {
+    fn stopped(&self) -> bool {
+        self.assigned.stopped_by.is_some()
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.engine.clock.now()
+    fn asked(&mut self, requests: u64) {
+        self.requests = requests;
+    }
+}
+
+impl Outcome for Vec<Shown> {
+    fn stopped(&self) -> bool {
+        false
     }
 
-    /// Turns Apple's error into ours, and keeps what it says of the token and how long Apple is to be left alone.
-    pub(crate) async fn apple(&self, doing: &'static str, error: adelie_dep::Error) -> WorkError {
-        // What a token says that has been replaced meanwhile is not about the one in use: its import took the lease.
-        if self.store().renew_lease(&self.lease, self.settings.lease_ttl).await.is_err() {
-            return WorkError::Apple(self.server.name.clone(), doing, error);
-        }
-        if let Some(until) = error.wait_until() {
-            let kept = self.store().set_wait_until(self.server.id, until).await;
-            if let Err(error) = kept {
-                tracing::warn!(server = %self.server.name, %error, "Apple's wish to be left alone could not be stored");
-            }
-        }
-        if let Some(state) = error.token_state() {
-            let detail = crate::chain(&error);
-            let kept = self.store().set_token_state(self.server.id, state, Some(&detail), self.now()).await;
-            if let Err(error) = kept {
-                tracing::warn!(server = %self.server.name, %error, "the state of the token could not be stored");
-            }
-        }
-        WorkError::Apple(self.server.name.clone(), doing, error)
-    }
-
-    async fn run(&self, request: &Request) -> Result<Report, WorkError> {
-        let store = self.store();
-        let position = store.position(self.server.id).await?;
-        // Only an operator's wish is measured against former ones; a week of deltas fits in between.
-        let look_back = if matches!(request, Request::Due) { 0 } else { 1000 };
-        let recent = store.runs(self.server.id, look_back).await?;
-        let plan = policy::plan(&self.settings, &self.server, &position, &recent, request, self.now());
-        let mut report = Report::default();
-        match plan {
-            Plan::Sync { kind, trigger, restart } => {
-                let accept = matches!(request, Request::Sync { accept_removals: true, .. });
-                let syncer = Syncer::new(self, accept);
-                let sync = async {
-                    let result = syncer.sync(kind, trigger, restart).await;
-                    self.syncing.store(false, Ordering::SeqCst);
-                    self.page_stored.notify_one();
-                    result
-                };
-                let (synced, assigned) = tokio::join!(sync, Assigner::new(self).assign());
-                let ended = synced?;
-                report.attention = ended.attention;
-                report.sync_error = ended.error;
-                report.run = store.runs(self.server.id, 1).await?.into_iter().next();
-                debug_assert!(report.run.as_ref().is_none_or(|run| run.outcome != RunOutcome::Running));
-                report.assigned = assigned?;
-            }
-            Plan::NotDue | Plan::TooEarly { .. } => {
-                if let Plan::TooEarly { allowed_at, kind } = plan {
-                    report.too_early = Some((kind, allowed_at));
-                }
-                self.syncing.store(false, Ordering::SeqCst);
-                report.attention.clone_from(&self.server.attention);
-                report.assigned = Assigner::new(self).assign().await?;
-            }
-        }
-        Ok(report)
-    }
-
-    /// Renews the lease at a third of its life. Returns only when it is lost.
-    async fn keep_lease(&self) -> WorkError {
-        let ttl = self.settings.lease_ttl;
-        let mut good_until = self.now() + ttl;
-        loop {
-            let left = (good_until - self.now()).to_std().unwrap_or_default();
-            self.engine.clock.sleep(left.min(ttl / 3)).await;
-            let asked = self.now();
-            let left = (good_until - asked).to_std().unwrap_or_default();
-            let renewed = tokio::select! {
-                renewed = self.store().renew_lease(&self.lease, ttl) => renewed,
-                // A database that does not answer cannot be asked whether it is still ours.
-                () = self.engine.clock.sleep(left) => Err(StoreError::LeaseLost(self.server.id)),
-            };
-            match renewed {
-                Ok(()) => good_until = asked + ttl,
-                Err(error) if error.is_transient() && self.now() < good_until => {
-                    tracing::warn!(server = %self.server.name, %error, "the lease could not be renewed; trying again");
-                    self.engine.clock.sleep(Duration::from_millis(500)).await;
-                }
-                Err(error) => return error.into(),
-            }
-        }
-    }
-
-    pub(crate) fn notice(&self, progress: Progress) {
-        self.observer.notice(progress);
-    }
-
-    /// Whether the work is to end at the next safe point.
-    pub(crate) fn stopping(&self) -> bool {
-        self.stop.is_cancelled()
-    }
+    fn asked(&mut self, _: u64) {}
 }

@@ -1,4 +1,4 @@
-use adelie_model::{ServerName, Timestamp};
+use adelie_model::{ServerId, ServerName, Timestamp};
 use adelie_store::{SealError, StoreError};
 
 /// Why an MDM server was not worked on to the end. What was done before stays done.
@@ -53,6 +53,9 @@ pub enum WorkError {
         "MDM server {0}: Apple refused every cursor, also those of a listing that had just begun; the sync stopped and is tried again"
     )]
     CursorLost(ServerName),
+    /// A panic; what was done before it stays done.
+    #[error("the work on MDM server {0} ended by a defect of Adelie; it is tried again by itself")]
+    Defect(ServerId),
     /// The process is ending.
     #[error("MDM server {0}: the work was interrupted; it goes on from where it stopped")]
     Interrupted(ServerName),

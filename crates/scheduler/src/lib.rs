@@ -7,13 +7,16 @@
 //!
 //! Nothing here knows a database driver or reads the real clock.
 
+mod alerts;
 mod assign;
 mod connector;
 mod engine;
 mod error;
+mod job;
 pub mod policy;
 mod publish;
 mod read_back;
+mod readiness;
 mod record;
 mod request;
 mod retry;
@@ -23,10 +26,13 @@ mod settings;
 mod settle;
 mod sync;
 
+pub use alerts::{Alert, Severity, alerts};
 pub use assign::AssignReport;
 pub use connector::Connector;
-pub use engine::{Engine, Report};
+pub use engine::{Claimed, Engine, Report};
 pub use error::{WorkError, chain};
+pub use read_back::Shown;
+pub use readiness::Readiness;
 pub use request::{Observer, Progress, Request, Unobserved};
 pub use service::{Service, ServiceError};
 pub use settings::Settings;

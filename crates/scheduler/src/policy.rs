@@ -1,6 +1,6 @@
 //! When a sync is due, which kind it is, and when one that an operator asks for must wait. Pure.
 
-use adelie_model::{Entropy, RunOutcome, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger};
+use adelie_model::{Entropy, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger};
 use adelie_store::{MdmServer, SyncPosition};
 use chrono::TimeDelta;
 
@@ -42,10 +42,13 @@ pub fn plan(
     request: &Request,
     now: Timestamp,
 ) -> Plan {
+    // Up to a seventh early, each server by another share, so that those that were added on one day do not list
+    // everything on the same day for ever.
+    let full_interval = settings.full_interval - share(server.id, settings.full_interval / 7);
     let full_is_due = position.full.is_some()
         || position.delta_cursor.is_none()
         || position.stuck >= STUCK_LIMIT
-        || server.last_full_at.is_none_or(|at| at + settings.full_interval <= now);
+        || server.last_full_at.is_none_or(|at| at + full_interval <= now);
     // Fetching the whole list again is the way out of a cursor that does not move.
     let restart = position.stuck >= STUCK_LIMIT;
     let kind = if full_is_due { SyncKind::Full } else { SyncKind::Delta };
@@ -83,13 +86,27 @@ pub fn plan(
     }
 }
 
-/// When the next scheduled sync is due after a good run: an interval later, give or take a tenth, so that
-/// servers that were added together drift apart.
+/// When the next scheduled sync is due after a good run: at the server's own beat, which comes once every interval,
+/// but not before half an interval has passed.
+///
+/// The beats of all servers lie evenly over the interval, whenever the servers were added and whenever the service
+/// was started, so that the starts per second never bunch. A beat that was missed is not made up for.
 #[must_use]
-pub fn next_after_success(settings: &Settings, now: Timestamp, entropy: &dyn Entropy) -> Timestamp {
-    let interval = settings.delta_interval.num_milliseconds().max(0);
-    let jitter = i64::try_from(entropy.below(interval.unsigned_abs() / 5 + 1)).unwrap_or(0);
-    now + TimeDelta::milliseconds(interval - interval / 10 + jitter)
+pub fn next_after_success(settings: &Settings, server: ServerId, now: Timestamp) -> Timestamp {
+    let interval = settings.delta_interval.num_milliseconds().max(1);
+    let beat = share(server, TimeDelta::milliseconds(interval)).num_milliseconds();
+    let earliest = now.timestamp_millis() + interval / 2;
+    let wait = (beat - earliest).rem_euclid(interval);
+    now + TimeDelta::milliseconds(interval / 2 + wait)
+}
+
+/// The share of a span that is a server's own. Multiples of the golden ratio divide a circle about evenly, however
+/// many there are (the three-gap theorem), which random numbers would not.
+fn share(server: ServerId, span: TimeDelta) -> TimeDelta {
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    let fraction = u128::from(server.0.cast_unsigned().wrapping_mul(GOLDEN));
+    let span = u128::from(span.num_milliseconds().max(0).unsigned_abs());
+    TimeDelta::milliseconds(i64::try_from((fraction * span) >> 64).unwrap_or(0))
 }
 
 /// When the next scheduled sync is due after a failed run: a minute later, doubled with every failure in a
@@ -119,14 +136,17 @@ pub fn removal_is_plausible(settings: &Settings, absent: u64, present: u64) -> b
 
 #[cfg(test)]
 mod tests {
-    use adelie_model::{Counts, Cursor, RunId, SeededEntropy, ServerId, TokenState};
+    use adelie_model::{Counts, Cursor, RunId, SeededEntropy, TokenState};
     use adelie_store::{FullPhase, SyncSettings, TokenHealth};
 
     use super::*;
 
-    const MANUAL: Request = Request::Sync { full: false, force: false, accept_removals: false };
-    const MANUAL_FULL: Request = Request::Sync { full: true, force: false, accept_removals: false };
-    const FORCED: Request = Request::Sync { full: false, force: true, accept_removals: false };
+    const MANUAL: Request =
+        Request::Sync { full: false, force: false, accept_removals: false, by: String::new() };
+    const MANUAL_FULL: Request =
+        Request::Sync { full: true, force: false, accept_removals: false, by: String::new() };
+    const FORCED: Request =
+        Request::Sync { full: false, force: true, accept_removals: false, by: String::new() };
 
     fn at(minutes: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + TimeDelta::days(1000) + TimeDelta::minutes(minutes)
@@ -149,6 +169,9 @@ mod tests {
             last_error: None,
             wait_until: None,
             attention: None,
+            setbacks: 0,
+            stuck: 0,
+            worked_on: None,
         }
     }
 
@@ -162,6 +185,7 @@ mod tests {
             server: ServerId(1),
             kind,
             trigger,
+            requested_by: None,
             started_at,
             finished_at: Some(started_at),
             outcome,
@@ -252,11 +276,40 @@ mod tests {
     }
 
     #[test]
-    fn the_next_sync_keeps_near_the_interval_and_failures_back_off() {
+    fn every_server_has_its_own_beat_once_an_interval() {
+        let settings = Settings::default();
+        for id in 1..500 {
+            let id = ServerId(id);
+            let first = next_after_success(&settings, id, at(0));
+            assert!((450..=1350).contains(&(first - at(0)).num_seconds()));
+            // A run that took a while, or came late, does not move the beat.
+            let second = next_after_success(&settings, id, first + TimeDelta::seconds(50));
+            assert_eq!(second - first, settings.delta_interval);
+            let late = next_after_success(&settings, id, first + TimeDelta::minutes(40));
+            assert_eq!((late - first).num_seconds() % 900, 0);
+        }
+    }
+
+    /// Starts are spread: whatever the number of servers, no second has twice its share (rounded up).
+    #[test]
+    fn starts_are_spread_evenly_over_the_interval() {
+        let settings = Settings::default();
+        for servers in [30, 900, 2_000, 10_000] {
+            let mut per_second = std::collections::HashMap::<_, u64>::new();
+            for id in 1..=servers {
+                let next = next_after_success(&settings, ServerId(id), at(0));
+                *per_second.entry(next.timestamp().rem_euclid(900)).or_default() += 1;
+            }
+            let most = per_second.values().max().copied().unwrap_or(0);
+            let mean = servers.unsigned_abs().div_ceil(900);
+            assert!(most <= 2 * mean, "{servers} servers: {most} in one second, {mean} on average");
+        }
+    }
+
+    #[test]
+    fn failures_back_off() {
         let (settings, entropy) = (Settings::default(), SeededEntropy::new(7));
         for _ in 0..200 {
-            let minutes = (next_after_success(&settings, at(0), &entropy) - at(0)).num_seconds();
-            assert!((810..=990).contains(&minutes), "{minutes}");
             let failure = |failures| {
                 (next_after_failure(&settings, failures, None, at(0), &entropy) - at(0)).num_seconds()
             };

@@ -4,7 +4,7 @@ use adelie_model::{ProfileUuid, RevisionId};
 use adelie_store::{PublishOutcome, StoreError};
 use chrono::TimeDelta;
 
-use crate::engine::Job;
+use crate::job::Job;
 use crate::{Progress, WorkError};
 
 /// How a revision stands at Apple, for one MDM server.

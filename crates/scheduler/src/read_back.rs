@@ -1,13 +1,24 @@
-use adelie_dep::DeviceResult;
-use adelie_dep::Error;
 use adelie_dep::endpoints::device_details::{self, Detail};
+use adelie_dep::{Client, DeviceResult, Error};
 use adelie_model::SerialNumber;
+use adelie_store::Details;
 use adelie_store::page::Record;
 use chrono::TimeDelta;
 
-use crate::engine::Job;
+use crate::job::Job;
 use crate::record::record;
 use crate::{WorkError, retry};
+
+/// What Apple shows for one device when asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    /// It is this MDM server's, and so it stands.
+    Device(Box<Record>),
+    /// Apple says that it is not this MDM server's.
+    NotOurs(SerialNumber),
+    /// Apple said nothing that can be understood.
+    Unclear(SerialNumber),
+}
 
 /// Asks Apple what it shows for devices whose outcome is in doubt and stores it (field lessons L28, L29): those
 /// that already are as wanted are left alone, those that are gone become removed, the rest are due again.
@@ -18,29 +29,73 @@ pub(crate) async fn read_back(
     serials: &[SerialNumber],
 ) -> Result<Result<(), Error>, WorkError> {
     let request = device_details::Request { devices: serials.to_vec() };
-    let mut response = match retry::patiently(job, &request).await {
-        Ok(response) => response,
-        Err(error) => return Ok(Err(error)),
+    match retry::patiently(job, &request).await {
+        Ok(response) => Ok(Ok(store(job, &shown(response, serials), false).await?)),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// Asks Apple about devices that an operator names, and stores what it shows.
+pub(crate) async fn refresh(
+    job: &Job<'_>,
+    serials: &[SerialNumber],
+    add: bool,
+) -> Result<Vec<Shown>, WorkError> {
+    let mut all = Vec::with_capacity(serials.len());
+    for batch in serials.chunks(device_details::MAX_SERIALS) {
+        let request = device_details::Request { devices: batch.to_vec() };
+        let response = match retry::patiently(job, &request).await {
+            Ok(response) => response,
+            Err(error) => return Err(job.apple("tell what it shows for devices", error).await),
+        };
+        let mut shown = shown(response, batch);
+        store(job, &shown, add).await?;
+        all.append(&mut shown);
+    }
+    Ok(all)
+}
+
+/// Asks Apple about devices, once and without storing anything.
+pub(crate) async fn look(client: &Client, serials: &[SerialNumber]) -> Result<Vec<Shown>, Error> {
+    let mut all = Vec::with_capacity(serials.len());
+    for batch in serials.chunks(device_details::MAX_SERIALS) {
+        let response = client.send(&device_details::Request { devices: batch.to_vec() }).await?;
+        all.append(&mut shown(response, batch));
+    }
+    Ok(all)
+}
+
+/// One answer for each device that was asked for, in their order.
+fn shown(mut response: device_details::Response, serials: &[SerialNumber]) -> Vec<Shown> {
+    let one = |serial: &SerialNumber| match response.devices.remove(serial) {
+        // Asked for by this name, and as it is now, whatever else the answer says.
+        Some(Detail::Device(device)) => Shown::Device(Box::new(Record {
+            serial: serial.clone(),
+            op_type: None,
+            op_date: None,
+            ..record(*device)
+        })),
+        Some(Detail::Refused(DeviceResult::NotAccessible)) => Shown::NotOurs(serial.clone()),
+        Some(Detail::Refused(_)) | None => Shown::Unclear(serial.clone()),
     };
-    let (mut records, mut gone, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
-    for serial in serials {
-        match response.devices.remove(serial) {
-            // Asked for by this name, and as it is now, whatever else the answer says.
-            Some(Detail::Device(device)) => records.push(Record {
-                serial: serial.clone(),
-                op_type: None,
-                op_date: None,
-                ..record(*device)
-            }),
-            Some(Detail::Refused(DeviceResult::NotAccessible)) => gone.push(serial.clone()),
-            Some(Detail::Refused(_)) | None => unknown.push(serial.clone()),
+    serials.iter().map(one).collect()
+}
+
+async fn store(job: &Job<'_>, shown: &[Shown], add: bool) -> Result<(), WorkError> {
+    let mut details = Details { add, ..Details::default() };
+    let mut unclear = Vec::new();
+    for one in shown {
+        match one {
+            Shown::Device(record) => details.records.push((**record).clone()),
+            Shown::NotOurs(serial) => details.gone.push(serial.clone()),
+            Shown::Unclear(serial) => unclear.push(serial.clone()),
         }
     }
-    let (store, now) = (job.store(), job.now());
-    store.commit_details(&job.lease, &records, &gone, now).await?;
-    if !unknown.is_empty() {
-        let at = now + TimeDelta::hours(1);
-        store.unclaim(&job.lease, &unknown, "Apple did not say what it shows for this device", at).await?;
+    let now = job.now();
+    job.store().commit_details(&job.lease, &details, now).await?;
+    if !unclear.is_empty() {
+        let reason = "Apple did not say what it shows for this device";
+        job.store().unclaim(&job.lease, &unclear, reason, now + TimeDelta::hours(1)).await?;
     }
-    Ok(Ok(()))
+    Ok(())
 }

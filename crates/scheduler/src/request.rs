@@ -13,6 +13,8 @@ pub enum Request {
         force: bool,
         /// Removes the absent however many they are (field lesson L9).
         accept_removals: bool,
+        /// Who asks.
+        by: String,
     },
 }
 

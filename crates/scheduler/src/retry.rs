@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use adelie_dep::{Endpoint, Error};
 
-use crate::engine::Job;
+use crate::job::Job;
 
 /// Waits between tries of a request that changes nothing at Apple.
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];

@@ -1,17 +1,11 @@
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use adelie_model::{ServerId, Timestamp};
-use chrono::TimeDelta;
-use futures_util::FutureExt;
 use tokio::sync::{Notify, Semaphore};
 use tokio_cron_scheduler::{Job as CronJob, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Engine, Report, Request, Unobserved, WorkError};
+use crate::{Engine, Report, WorkError};
 
 /// Why the service could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -23,26 +17,20 @@ pub enum ServiceError {
 
 /// Works on every MDM server by itself: what `adelie serve` runs.
 ///
-/// The cron scheduler is only a heartbeat that wakes it: it does not prevent overlap and does not wait at its
-/// end, so due times are kept in the store and running work is tracked here.
+/// The cron scheduler is only a heartbeat: due times are kept in the store, where every copy of the service finds
+/// them and takes what nobody else has taken. So the work spreads over the copies without a leader, and a copy that
+/// is slow simply takes less.
 pub struct Service {
     engine: Engine,
-    running: Arc<Mutex<HashMap<ServerId, Running>>>,
     slots: Arc<Semaphore>,
+    /// Rung by the heart, and by work that ends while more may be due.
+    beat: Arc<Notify>,
     /// Heartbeats in a row at which the store did not answer.
-    deaf: AtomicU32,
+    deaf: u32,
 }
 
 /// Heartbeats between two log lines about a store that does not answer.
 const COMPLAIN_EVERY: u32 = 60;
-
-/// What this process knows of a server beside the store: whether it is at work on it, and how long to leave it alone.
-#[derive(Clone, Copy, Default)]
-struct Running {
-    now: bool,
-    failures: u32,
-    not_before: Option<Timestamp>,
-}
 
 /// Every second, in the six-field form that the scheduler requires.
 const HEARTBEAT: &str = "* * * * * *";
@@ -52,7 +40,7 @@ impl Service {
     #[must_use]
     pub fn new(engine: Engine) -> Self {
         let slots = Arc::new(Semaphore::new(engine.settings.servers_at_once.max(1)));
-        Self { engine, running: Arc::default(), slots, deaf: AtomicU32::new(0) }
+        Self { engine, slots, beat: Arc::default(), deaf: 0 }
     }
 
     /// Works until `stop`, then waits for what is under way to reach a safe point.
@@ -60,14 +48,14 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Heartbeat`] when it cannot start. No trouble with a token, a server or the database
     /// ends it (field lesson L42).
-    pub async fn run(self, stop: CancellationToken) -> Result<(), ServiceError> {
-        let beat = Arc::new(Notify::new());
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), ServiceError> {
         let mut heart = JobScheduler::new().await?;
-        let ring = Arc::clone(&beat);
+        let ring = Arc::clone(&self.beat);
         heart.add(CronJob::new(HEARTBEAT, move |_, _| ring.notify_one())?).await?;
         heart.start().await?;
         let work = TaskTracker::new();
         loop {
+            let beat = Arc::clone(&self.beat);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = beat.notified() => self.start_due(&work, &stop).await,
@@ -79,107 +67,66 @@ impl Service {
         Ok(())
     }
 
-    /// Starts work on the servers that have some, as many as there are free slots.
-    async fn start_due(&self, work: &TaskTracker, stop: &CancellationToken) {
-        let now = self.engine.clock.now();
-        // More than there are slots, because some of them may be at work or have to be left alone.
-        let ids = match self.engine.store.servers_with_work(now, 1000).await {
-            Ok(ids) => {
-                if self.deaf.swap(0, Ordering::Relaxed) > 0 {
-                    tracing::info!("the store answers again");
-                }
-                ids
-            }
+    /// Takes as many MDM servers with work as there are free slots, and starts on them.
+    async fn start_due(&mut self, work: &TaskTracker, stop: &CancellationToken) {
+        let free = self.slots.available_permits();
+        if free == 0 {
+            return;
+        }
+        let claimed = match self.engine.claim(free).await {
+            Ok(claimed) => claimed,
             Err(error) => {
-                if self.deaf.fetch_add(1, Ordering::Relaxed).is_multiple_of(COMPLAIN_EVERY) {
+                if self.deaf.is_multiple_of(COMPLAIN_EVERY) {
                     let error = crate::chain(&error);
                     tracing::error!(%error, "the store could not say what is due; trying again every second");
                 }
+                self.deaf = self.deaf.saturating_add(1);
                 return;
             }
         };
-        for id in ids {
+        if std::mem::take(&mut self.deaf) > 0 {
+            tracing::info!("the store answers again");
+        }
+        // With every slot taken more may be due, and is looked for as soon as one is free.
+        let more = claimed.len() == free;
+        for server in claimed {
             let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
-            if !self.begin(id, now) {
-                continue;
-            }
-            let (engine, running, stop) = (self.engine.clone(), Arc::clone(&self.running), stop.clone());
+            let (engine, stop, beat) = (self.engine.clone(), stop.clone(), Arc::clone(&self.beat));
             work.spawn(async move {
-                let work = engine.work(id, &Request::Due, &Unobserved, &stop);
-                // A defect that one MDM server brings out must not keep it, or another, from being worked on.
-                let result = AssertUnwindSafe(work).catch_unwind().await.ok();
-                let good = match &result {
-                    Some(result) => log(id, result),
-                    None => {
-                        tracing::error!(server = %id, "the work ended by a defect of Adelie; it is tried again");
-                        false
-                    }
-                };
-                let now = engine.clock.now();
-                let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-                let entry = running.entry(id).or_default();
-                entry.now = false;
-                if matches!(result, Some(Err(WorkError::Busy { .. }))) {
-                    // Looked at again soon: its holder may give the lease back, or be dead (field lesson L16).
-                    entry.not_before = Some(now + TimeDelta::seconds(2));
-                } else {
-                    entry.failures = if good { 0 } else { entry.failures.saturating_add(1) };
-                    // The store keeps when Apple may be asked again; this only spares the machine, and Apple the
-                    // requests of assignments that the same trouble would stop again.
-                    entry.not_before = (!good).then(|| now + TimeDelta::seconds(1 << entry.failures.min(8)));
-                }
-                drop(running);
+                log(&engine.work_claimed(server, &stop).await);
                 drop(slot);
+                if more {
+                    beat.notify_one();
+                }
             });
         }
     }
-
-    /// Notes that work on a server begins; `false` when it must not.
-    fn begin(&self, id: ServerId, now: Timestamp) -> bool {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = running.entry(id).or_default();
-        if entry.now || entry.not_before.is_some_and(|at| at > now) {
-            return false;
-        }
-        entry.now = true;
-        true
-    }
 }
 
-/// Writes one line about a finished piece of work. `true` when all went well.
-fn log(id: ServerId, result: &Result<Report, WorkError>) -> bool {
+/// Writes one line about a finished piece of work.
+fn log(result: &Result<Report, WorkError>) {
     match result {
         Ok(report) => {
+            let name = &report.server;
             if let Some(run) = &report.run {
                 let counts = run.counts;
                 tracing::info!(
-                    server = %id, kind = %run.kind, outcome = %run.outcome, pages = counts.pages, added = counts.added,
+                    server = %name, kind = %run.kind, outcome = %run.outcome, pages = counts.pages, added = counts.added,
                     modified = counts.modified, removed = counts.removed, requests = report.requests, "sync ended"
                 );
             }
             if report.assigned.assigned > 0 {
-                tracing::info!(server = %id, devices = report.assigned.assigned, "profiles assigned");
+                tracing::info!(server = %name, devices = report.assigned.assigned, "profiles assigned");
             }
             for why in &report.assigned.refused_profiles {
-                tracing::warn!(server = %id, "{why}");
+                tracing::warn!(server = %name, "{why}");
             }
             let trouble = report.sync_error.as_ref().map(|error| crate::chain(error));
             for why in trouble.iter().chain(&report.assigned.stopped_by).chain(&report.attention) {
-                tracing::warn!(server = %id, "{why}");
+                tracing::warn!(server = %name, "{why}");
             }
-            report.sync_error.is_none() && report.assigned.stopped_by.is_none()
         }
-        Err(error @ WorkError::Asked { .. }) => {
-            tracing::debug!("{error}");
-            true
-        }
-        Err(WorkError::Busy { owner, until, .. }) => {
-            tracing::debug!(server = %id, %owner, %until, "another copy works on it");
-            false
-        }
-        Err(error) => {
-            tracing::warn!(server = %id, "{}", crate::chain(error));
-            false
-        }
+        Err(error @ WorkError::Asked { .. }) => tracing::debug!("{error}"),
+        Err(error) => tracing::warn!("{}", crate::chain(error)),
     }
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use adelie_store::SyncSettings;
+use adelie_model::Timestamp;
+use adelie_store::{Retention, SyncSettings};
 use chrono::TimeDelta;
 
 /// How the engine works. The defaults are those of the design, section 4.
@@ -18,6 +19,12 @@ pub struct Settings {
     pub progress_deadline: Duration,
     /// Percent of a server's devices that a full sync may remove without an operator's word (field lesson L9).
     pub removal_percent: u64,
+    /// Days after which a removed device is deleted; until then it comes back with its history.
+    pub tombstone_days: u32,
+    /// Days after which events are deleted.
+    pub event_days: u32,
+    /// Runs that are kept of each MDM server.
+    pub runs_kept: u32,
     /// So many removals never need an operator's word, unless they are all that there is.
     pub removal_floor: u64,
     /// How long a lease lasts when its holder dies.
@@ -39,6 +46,9 @@ impl Default for Settings {
             manual_full_interval: TimeDelta::days(7),
             progress_deadline: Duration::from_secs(15 * 60),
             removal_percent: 10,
+            tombstone_days: 45,
+            event_days: 400,
+            runs_kept: 1000,
             removal_floor: 5,
             lease_ttl: Duration::from_secs(20),
             assigns_in_flight: 3,
@@ -49,6 +59,16 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What is kept of an MDM server's past at `now`.
+    #[must_use]
+    pub fn retention(&self, now: Timestamp) -> Retention {
+        Retention {
+            tombstones_before: now - TimeDelta::days(self.tombstone_days.into()),
+            events_before: now - TimeDelta::days(self.event_days.into()),
+            runs: self.runs_kept,
+        }
+    }
+
     /// These settings with those of one MDM server laid over them.
     #[must_use]
     pub fn of_server(&self, own: &SyncSettings) -> Self {
@@ -56,6 +76,13 @@ impl Settings {
         Self {
             delta_interval: seconds(own.delta_interval_s, self.delta_interval),
             full_interval: seconds(own.full_interval_s, self.full_interval),
+            manual_interval: seconds(own.manual_interval_s, self.manual_interval),
+            manual_full_interval: seconds(own.manual_full_interval_s, self.manual_full_interval),
+            progress_deadline: own
+                .progress_deadline_s
+                .map_or(self.progress_deadline, |s| Duration::from_secs(s.into())),
+            removal_percent: own.removal_percent.map_or(self.removal_percent, u64::from),
+            tombstone_days: own.tombstone_days.unwrap_or(self.tombstone_days),
             ..self.clone()
         }
     }

@@ -1,13 +1,13 @@
 use adelie_dep::endpoints::{account, fetch_devices, sync_devices};
 use adelie_dep::{CursorProblem, DevicePage, Error};
-use adelie_model::{Cursor, RunId, RunOutcome, SyncKind, SyncPhase, SyncRun, TokenState, Trigger};
+use adelie_model::{Cursor, RunId, RunOutcome, SyncKind, SyncPhase, SyncRun, TokenState, Trigger, halt};
 use adelie_store::page::Record;
-use adelie_store::{Account, PageCommit, RunEnd};
+use adelie_store::{Account, PageCommit, RunEnd, RunStart};
 use tokio::sync::mpsc;
 
-use crate::engine::Job;
+use crate::job::Job;
 use crate::record::record;
-use crate::{Progress, WorkError, policy, retry};
+use crate::{Progress, Request, WorkError, policy, retry};
 
 /// How many absent devices become removed in one transaction.
 const REMOVAL_BATCH: u32 = 1000;
@@ -16,6 +16,7 @@ const REMOVAL_BATCH: u32 = 1000;
 pub(crate) struct Syncer<'a> {
     job: &'a Job<'a>,
     accept_removals: bool,
+    requested_by: Option<&'a str>,
 }
 
 /// How a sync ended.
@@ -42,8 +43,14 @@ struct Fetched {
 }
 
 impl<'a> Syncer<'a> {
-    pub(crate) fn new(job: &'a Job<'a>, accept_removals: bool) -> Self {
-        Self { job, accept_removals }
+    /// A syncer for what was asked for, and by whom.
+    pub(crate) fn new(job: &'a Job<'a>, request: &'a Request) -> Self {
+        match request {
+            Request::Due => Self { job, accept_removals: false, requested_by: None },
+            Request::Sync { accept_removals, by, .. } => {
+                Self { job, accept_removals: *accept_removals, requested_by: Some(by) }
+            }
+        }
     }
 
     /// Runs one sync and ends it in the store, well or not. A lost cursor leads to one full sync, never to
@@ -59,8 +66,9 @@ impl<'a> Syncer<'a> {
     ) -> Result<Ended, WorkError> {
         let (mut kind, mut trigger, mut restart) = (kind, trigger, restart);
         loop {
-            let run =
-                self.job.store().begin_run(&self.job.lease, kind, trigger, restart, self.job.now()).await?;
+            let requested_by = self.requested_by.map(str::to_owned);
+            let start = RunStart { kind, trigger, requested_by, restart, now: self.job.now() };
+            let run = self.job.store().begin_run(&self.job.lease, &start).await?;
             self.job.notice(Progress::Began { kind });
             let result = self.pages_and_removals(&run).await;
             match result {
@@ -161,6 +169,7 @@ impl<'a> Syncer<'a> {
             if job.stopping() {
                 return Err(WorkError::Interrupted(job.server.name.clone()));
             }
+            halt::point("fetch.before");
             let page = match self.page(phase, cursor.clone(), limit).await? {
                 Ok(page) => page,
                 Err(Error::Cursor { problem, .. }) => {
@@ -168,6 +177,7 @@ impl<'a> Syncer<'a> {
                 }
                 Err(error) => return Err(job.apple("answer with a page of devices", error).await),
             };
+            halt::point("fetch.after");
             let same_cursor = page.more_to_follow && cursor.as_ref() == Some(&page.cursor);
             let (next, more) = (page.cursor.clone(), page.more_to_follow);
             let fetched = Fetched {
@@ -259,6 +269,7 @@ impl<'a> Syncer<'a> {
             now: job.now(),
         };
         job.store().commit_page(&job.lease, &commit).await?;
+        halt::point("page.after_commit");
         job.page_stored.notify_one();
         job.notice(Progress::Page { records });
         Ok(())
@@ -275,7 +286,7 @@ impl<'a> Syncer<'a> {
         if !plausible && !self.accept_removals {
             return Ok(Some(format!(
                 "Apple's complete list did not show {} of {} devices; they are kept until somebody confirms: check \
-                 the portal, then run `adelie sync {} --full --force --accept-removals`",
+                 the portal, then run `adelie sync {} --accept-removals`",
                 count.absent, count.present, job.server.name
             )));
         }
@@ -292,7 +303,7 @@ impl<'a> Syncer<'a> {
         let job = self.job;
         let (settings, now, entropy) = (&job.settings, job.now(), &*job.engine.entropy);
         let next_sync_at = match &result {
-            Ok(_) => policy::next_after_success(settings, now, entropy),
+            Ok(_) => policy::next_after_success(settings, job.server.id, now),
             // What was interrupted goes on at once when the service is back.
             Err(WorkError::Interrupted(_)) => now,
             Err(error) => {
@@ -343,6 +354,9 @@ impl<'a> Syncer<'a> {
             .token
             .expires_at
             .map_or(TokenState::Valid, |expires_at| TokenState::by_expiry(expires_at, now));
+        if job.server.token.state == state && job.server.token.detail.is_none() {
+            return Ok(());
+        }
         Ok(job.store().set_token_state(job.server.id, state, None, now).await?)
     }
 }

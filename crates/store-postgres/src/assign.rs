@@ -1,19 +1,21 @@
 //! Assignments: deciding anew, claiming, settling.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use adelie_model::{
-    AssignState, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp, to_millis,
+    AssignState, Device, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp, halt, to_millis,
 };
-use adelie_store::page::{self, PageContext, Record, Source};
-use adelie_store::{AssignStore, Claim, DueGroup, Lease, Result, Settlement, StoreError};
+use adelie_store::page::{self, Action, Operated, PageContext, Source};
+use adelie_store::{
+    AssignStore, Claim, Details, DueGroup, Lease, Operator, Result, Settlement, StoreError, Trouble,
+};
 use async_trait::async_trait;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::batch::column;
 use crate::failure::{Attempt, run};
 use crate::rows::millis;
-use crate::{PostgresStore, batch, fence, sync, work};
+use crate::{PostgresStore, batch, fence, operate, sync, troubles, work};
 
 #[async_trait]
 impl AssignStore for PostgresStore {
@@ -64,18 +66,31 @@ impl AssignStore for PostgresStore {
         run("give claimed assignments back", move || unclaim(&self.pool, lease, serials, reason, at)).await
     }
 
-    async fn commit_details(
-        &self,
-        lease: &Lease,
-        records: &[Record],
-        gone: &[SerialNumber],
-        now: Timestamp,
-    ) -> Result<()> {
-        run("commit device details", move || commit_details(&self.pool, lease, records, gone, now)).await
+    async fn commit_details(&self, lease: &Lease, details: &Details, now: Timestamp) -> Result<()> {
+        run("commit device details", move || commit_details(&self.pool, lease, details, now)).await
     }
 
     async fn next_attempt_at(&self, server: ServerId) -> Result<Option<Timestamp>> {
         run("find the next assignment", move || work::next_attempt_at(&self.pool, server)).await
+    }
+
+    async fn troubles(&self, server: Option<ServerId>, limit: u32) -> Result<Vec<Trouble>> {
+        run("find what is in trouble", move || troubles::list(&self.pool, server, limit)).await
+    }
+
+    async fn operate(
+        &self,
+        server: ServerId,
+        serials: &[SerialNumber],
+        action: &Action,
+        by: &Operator,
+    ) -> Result<Vec<Operated>> {
+        run("do what an operator asks for", move || operate::devices(&self.pool, server, serials, action, by))
+            .await
+    }
+
+    async fn retry_profiles(&self, server: ServerId, by: &Operator) -> Result<u64> {
+        run("try refused profiles again", move || operate::retry_profiles(&self.pool, server, by)).await
     }
 }
 
@@ -173,7 +188,7 @@ async fn settle(
     let settlements = settlements.as_slice();
     let mut transaction = pool.begin().await?;
     fence::shared(&mut transaction, lease).await?;
-    sqlx::query(
+    let settled: HashSet<String> = sqlx::query_scalar(
         "-- settle
          WITH locked AS MATERIALIZED (
              SELECT d.id, s.state, s.reason, s.next_attempt_at, s.profile_uuid
@@ -185,13 +200,14 @@ async fn settle(
              ) d
              WHERE d.assign_state = 'sent' AND d.sent_epoch = $2 AND d.wanted_revision_id = $9
          )
-         UPDATE devices d SET assign_state = l.state, assign_reason = l.reason,
-             next_attempt_at = l.next_attempt_at,
+         UPDATE devices d SET assign_state = CASE WHEN d.hold IS NULL THEN l.state ELSE 'held' END,
+             assign_reason = COALESCE(d.hold, l.reason),
+             next_attempt_at = CASE WHEN d.hold IS NULL OR l.state = 'throttled' THEN l.next_attempt_at END,
              attempts = CASE WHEN l.state = 'assigned' THEN 0 ELSE d.attempts END,
              profile_uuid = COALESCE(l.profile_uuid, d.profile_uuid),
              profile_status = CASE WHEN l.profile_uuid IS NULL THEN d.profile_status ELSE 'assigned' END,
              profile_assign_time = CASE WHEN l.profile_uuid IS NULL THEN d.profile_assign_time ELSE $8 END
-         FROM locked l WHERE d.id = l.id",
+         FROM locked l WHERE d.id = l.id RETURNING d.serial",
     )
     .bind(lease.server.0)
     .bind(lease.epoch)
@@ -202,8 +218,19 @@ async fn settle(
     .bind(column(settlements, |s| s.profile_uuid.as_ref().map(ProfileUuid::as_str)))
     .bind(to_millis(now))
     .bind(revision.0)
-    .execute(&mut *transaction)
-    .await?;
+    .fetch_all(&mut *transaction)
+    .await?
+    .into_iter()
+    .collect();
+    // What is left alone is not told.
+    let told: Vec<_> = settlements
+        .iter()
+        .filter(|settlement| settled.contains(settlement.serial.as_str()))
+        .map(|settlement| Settlement::clone(settlement))
+        .collect();
+    let events = page::settled(revision, &told);
+    batch::events(&mut transaction, lease.server, None, &events, now).await?;
+    halt::point("settle.before_commit");
     transaction.commit().await?;
     Ok(())
 }
@@ -239,7 +266,7 @@ async fn unclaim(
 ) -> Attempt<()> {
     let mut transaction = pool.begin().await?;
     fence::shared(&mut transaction, lease).await?;
-    // What was not sent is no attempt.
+    // What was not sent is no attempt; and what an operator has taken hold of meanwhile stays with them.
     sqlx::query(
         "-- unclaim
          WITH locked AS MATERIALIZED (
@@ -250,7 +277,8 @@ async fn unclaim(
              ) d
              WHERE d.assign_state IN ('sent', 'drifted', 'not_accessible')
          )
-         UPDATE devices d SET assign_state = $3, assign_reason = $4, next_attempt_at = $5,
+         UPDATE devices d SET assign_state = CASE WHEN d.hold IS NULL THEN $3 ELSE 'held' END,
+             assign_reason = COALESCE(d.hold, $4), next_attempt_at = CASE WHEN d.hold IS NULL THEN $5 END,
              attempts = CASE WHEN d.assign_state = 'sent' THEN GREATEST(d.attempts - 1, 0) ELSE d.attempts END
          FROM locked l WHERE d.id = l.id",
     )
@@ -265,13 +293,8 @@ async fn unclaim(
     Ok(())
 }
 
-async fn commit_details(
-    pool: &PgPool,
-    lease: &Lease,
-    records: &[Record],
-    gone: &[SerialNumber],
-    now: Timestamp,
-) -> Attempt<()> {
+async fn commit_details(pool: &PgPool, lease: &Lease, details: &Details, now: Timestamp) -> Attempt<()> {
+    let Details { records, gone, add } = details;
     let server = lease.server;
     let now = to_millis(now);
     let mut transaction = pool.begin().await?;
@@ -283,21 +306,24 @@ async fn commit_details(
     let (mut gone, mut events) =
         sync::remove(gone, "Apple says, when asked, that it is not at this MDM server", now);
 
-    // Details that come late bring no device that is unknown or has left: only lists do.
-    existing.retain(|_, device| device.removed_at.is_none());
-    let known: Vec<_> =
-        records.iter().filter(|record| existing.contains_key(&record.serial)).cloned().collect();
+    let here = |device: &Device| device.removed_at.is_none();
+    let mut seen_run = RunId(0);
+    if *add {
+        // A full sync under way counts from a run, and does not take what is added now for absent.
+        seen_run = newest_run(&mut transaction, server).await?;
+    } else {
+        // Details that come late bring no device that is unknown or has left: only lists do.
+        existing.retain(|_, device| here(device));
+    }
+    let known = records.iter().filter(|record| *add || existing.contains_key(&record.serial));
+    let known: Vec<_> = known.cloned().collect();
     let before: HashMap<_, _> = existing
-        .iter()
-        .map(|(serial, device)| (serial.clone(), (device.seen_run, device.last_seen_at)))
+        .values()
+        .filter(|device| here(device))
+        .map(|device| (device.serial.clone(), (device.seen_run, device.last_seen_at)))
         .collect();
-    let context = PageContext {
-        server,
-        seen_run: RunId(0),
-        now,
-        source: Source::ReadBack,
-        first_import: fenced.first_import,
-    };
+    let context =
+        PageContext { server, seen_run, now, source: Source::ReadBack, first_import: fenced.first_import };
     let mut plan = page::plan(&context, &known, existing, &policy);
     // A listing has not seen them by this, so that a full sync under way still finds the absent.
     for device in &mut plan.upserts {
@@ -313,4 +339,15 @@ async fn commit_details(
     batch::events(&mut transaction, server, None, &plan.events, now).await?;
     transaction.commit().await?;
     Ok(())
+}
+
+async fn newest_run(transaction: &mut PgConnection, server: ServerId) -> Attempt<RunId> {
+    let newest: Option<i64> = sqlx::query_scalar(
+        "-- newest_run
+         SELECT id FROM sync_runs WHERE server_id = $1 ORDER BY id DESC LIMIT 1",
+    )
+    .bind(server.0)
+    .fetch_optional(transaction)
+    .await?;
+    Ok(RunId(newest.unwrap_or(0)))
 }

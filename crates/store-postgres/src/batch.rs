@@ -9,12 +9,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use adelie_model::{
-    Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp,
-    to_millis,
+    Device, DeviceFamily, DriftMode, ProfileStatus, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId,
+    Timestamp, to_millis,
 };
 use adelie_rules::Defaults;
-use adelie_store::Policy;
 use adelie_store::page::NewEvent;
+use adelie_store::{Policy, StoreError};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -35,17 +35,26 @@ pub(crate) async fn policy(transaction: &mut PgConnection, server: ServerId) -> 
     .bind(server.0)
     .fetch_all(&mut *transaction)
     .await?;
-    let published: Vec<(i64, String)> = sqlx::query_as(
+    // One row at least, because of the server.
+    let published: Vec<(Option<String>, Option<i64>, Option<String>)> = sqlx::query_as(
         "-- policy_published
-         SELECT revision_id, profile_uuid FROM published_profiles
-         WHERE server_id = $1 AND profile_uuid IS NOT NULL",
+         SELECT s.sync_settings ->> 'drift', u.revision_id, u.profile_uuid FROM mdm_servers s
+         LEFT JOIN published_profiles u ON u.server_id = s.id AND u.profile_uuid IS NOT NULL
+         WHERE s.id = $1",
     )
     .bind(server.0)
     .fetch_all(transaction)
     .await?;
+    let drift = match published.first().and_then(|(drift, ..)| drift.as_deref()) {
+        Some(word) => DriftMode::parse(word)
+            .ok_or_else(|| StoreError::damaged("drift of mdm_servers.sync_settings", word))?,
+        None => DriftMode::default(),
+    };
+    let published = published.into_iter().filter_map(|(_, revision, uuid)| revision.zip(uuid));
     Ok(Policy {
         defaults: Defaults::new(defaults.into_iter().map(|(text, id)| (rows::scope(&text), RevisionId(id)))),
-        published: published.into_iter().map(|(id, uuid)| (RevisionId(id), ProfileUuid(uuid))).collect(),
+        published: published.map(|(id, uuid)| (RevisionId(id), ProfileUuid(uuid))).collect(),
+        drift,
     })
 }
 
@@ -65,9 +74,9 @@ pub(crate) async fn load(
          CROSS JOIN LATERAL (
              SELECT server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
                  profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
-                 device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
-                 seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at,
-                 wanted_revision_id
+                 device_assigned_date, mdm_migration_deadline, extra, op_date, op_digest, first_seen_at,
+                 last_seen_at, seen_run, removed_at, hold, assign_state, assign_reason, attempts,
+                 next_attempt_at, wanted_revision_id
              FROM devices WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
          ) d",
     )
@@ -106,12 +115,13 @@ pub(crate) async fn upsert(
          INSERT INTO devices (server_id, serial, model, description, color, asset_tag, device_family, os,
              profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
              device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
-             seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id)
+             seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id,
+             op_digest, hold)
          SELECT $1, * FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
              $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::text[],
              $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::timestamptz[],
              $19::timestamptz[], $20::bigint[], $21::timestamptz[], $22::text[], $23::text[], $24::integer[],
-             $25::timestamptz[], $26::bigint[])
+             $25::timestamptz[], $26::bigint[], $27::bigint[], $28::text[])
          ON CONFLICT (server_id, serial) DO UPDATE SET
              model = excluded.model, description = excluded.description, color = excluded.color,
              asset_tag = excluded.asset_tag, device_family = excluded.device_family, os = excluded.os,
@@ -125,7 +135,8 @@ pub(crate) async fn upsert(
              last_seen_at = excluded.last_seen_at, seen_run = excluded.seen_run,
              removed_at = excluded.removed_at, assign_state = excluded.assign_state,
              assign_reason = excluded.assign_reason, attempts = excluded.attempts,
-             next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id",
+             next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id,
+             op_digest = excluded.op_digest, hold = excluded.hold",
     )
     .bind(server.0)
     .bind(column(devices, |d| d.serial.as_str()))
@@ -153,6 +164,8 @@ pub(crate) async fn upsert(
     .bind(column(devices, |d| i32::try_from(d.assignment.attempts).unwrap_or(i32::MAX)))
     .bind(column(devices, |d| millis(d.assignment.next_attempt_at)))
     .bind(column(devices, |d| d.assignment.wanted.map(|revision| revision.0)))
+    .bind(column(devices, |d| d.op_digest))
+    .bind(column(devices, |d| fact(d.hold.as_deref())))
     .execute(transaction)
     .await?;
     Ok(())
@@ -211,7 +224,7 @@ pub(crate) async fn events(
     .bind(to_millis(now))
     .bind(column(events, |event| event.serial.as_ref().map(SerialNumber::as_str)))
     .bind(column(events, |event| event.kind))
-    .bind(column(events, |event| Json(&event.data)))
+    .bind(column(events, |event| Json(value(&event.data))))
     .execute(transaction)
     .await?;
     Ok(())
@@ -253,6 +266,10 @@ fn has_nul(value: &Value) -> bool {
         Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
     }
+}
+
+fn value(value: &Value) -> Cow<'_, Value> {
+    if has_nul(value) { Cow::Owned(without_nul(value)) } else { Cow::Borrowed(value) }
 }
 
 fn without_nul(value: &Value) -> Value {

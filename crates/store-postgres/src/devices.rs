@@ -1,13 +1,15 @@
 //! Reading devices.
 
-use adelie_model::{AssignState, DeviceFamily, SerialNumber, ServerId};
-use adelie_store::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount, StoreError};
+use adelie_model::{AssignState, DeviceFamily, EventId, SerialNumber, ServerId};
+use adelie_store::{
+    DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount, StoreError, StoredEvent,
+};
 use async_trait::async_trait;
 use sqlx::PgPool;
 
-use crate::PostgresStore;
 use crate::failure::{Attempt, run};
 use crate::rows::{self, ViewRow};
+use crate::{PostgresStore, history};
 
 #[async_trait]
 impl DeviceStore for PostgresStore {
@@ -24,6 +26,19 @@ impl DeviceStore for PostgresStore {
         let all = DeviceFilter::default();
         let all = &all;
         run("look a device up", move || list(&self.pool, all, Some(serial), None, None)).await
+    }
+
+    async fn device_events(
+        &self,
+        server: ServerId,
+        serial: &SerialNumber,
+        before: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>> {
+        run("read the history of a device", move || {
+            history::of_device(&self.pool, server, serial, before, limit)
+        })
+        .await
     }
 
     async fn state_counts(&self, server: Option<ServerId>) -> Result<Vec<StateCount>> {
@@ -44,8 +59,8 @@ async fn list(
          SELECT d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family, d.os,
              d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
              d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra, d.op_date,
-             d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.assign_state, d.assign_reason,
-             d.attempts, d.next_attempt_at, d.wanted_revision_id,
+             d.op_digest, d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.hold, d.assign_state,
+             d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id,
              s.name AS server_name, p.name AS wanted_profile, u.error AS profile_error
          FROM devices d
          JOIN mdm_servers s ON s.id = d.server_id
@@ -80,11 +95,13 @@ async fn list(
 
 async fn state_counts(pool: &PgPool, server: Option<ServerId>) -> Attempt<Vec<StateCount>> {
     // Counted before the join, so that it joins groups and not devices.
-    let found: Vec<(i64, String, i64)> = sqlx::query_as(
+    let found: Vec<(i64, String, i64, i64)> = sqlx::query_as(
         "-- state_counts
          SELECT d.server_id, CASE
                  WHEN u.error IS NOT NULL AND d.assign_state IN ('due', 'drifted') THEN 'held'
-                 ELSE d.assign_state END AS state, sum(d.devices)::bigint
+                 ELSE d.assign_state END AS state, sum(d.devices)::bigint,
+             COALESCE(sum(d.devices) FILTER (
+                 WHERE u.error IS NOT NULL AND d.assign_state IN ('due', 'drifted')), 0)::bigint
          FROM (
              SELECT server_id, assign_state, wanted_revision_id, count(*) AS devices FROM devices
              WHERE $1::bigint IS NULL OR server_id = $1
@@ -98,12 +115,13 @@ async fn state_counts(pool: &PgPool, server: Option<ServerId>) -> Attempt<Vec<St
     .fetch_all(pool)
     .await?;
     let mut counts = Vec::with_capacity(found.len());
-    for (server, state, devices) in found {
+    for (server, state, devices, refused) in found {
         counts.push(StateCount {
             server: ServerId(server),
             state: AssignState::parse(&state)
                 .ok_or_else(|| StoreError::damaged("devices.assign_state", &state))?,
             devices: rows::count("count of devices", devices)?,
+            refused: rows::count("count of refused devices", refused)?,
         });
     }
     Ok(counts)

@@ -3,6 +3,7 @@
 //! A new holder locks the MDM server's row `FOR UPDATE`. That waits for every transaction that has passed
 //! its fence, and makes those behind it see the new epoch; so nothing is written under an old one.
 
+use adelie_model::ServerId;
 use adelie_store::{Lease, StoreError};
 use sqlx::PgConnection;
 
@@ -45,4 +46,25 @@ pub(crate) async fn alone(transaction: &mut PgConnection, lease: &Lease) -> Atte
     .fetch_optional(transaction)
     .await?;
     passed.ok_or_else(|| StoreError::LeaseLost(lease.server).into())
+}
+
+/// Takes its turn with [`alone`] without a lease: for what an operator does.
+pub(crate) async fn without_lease(transaction: &mut PgConnection, server: ServerId) -> Attempt<()> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "-- fence_without_lease
+         SELECT id FROM mdm_servers WHERE id = $1 FOR NO KEY UPDATE",
+    )
+    .bind(server.0)
+    .fetch_optional(transaction)
+    .await?;
+    found.map(|_| ()).ok_or_else(|| StoreError::no_server(server).into())
+}
+
+/// Makes the next work on an MDM server due at once.
+pub(crate) async fn wake(transaction: &mut PgConnection, server: ServerId) -> Attempt<()> {
+    sqlx::query("-- wake\nUPDATE mdm_servers SET work_at = 'epoch' WHERE id = $1")
+        .bind(server.0)
+        .execute(transaction)
+        .await?;
+    Ok(())
 }

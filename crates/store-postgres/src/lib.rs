@@ -14,14 +14,17 @@ pub mod cluster;
 mod devices;
 mod failure;
 mod fence;
+mod history;
 mod leases;
 mod open;
+mod operate;
 mod place;
 mod profiles;
 mod rows;
 mod servers;
 mod sync;
 mod tokens;
+mod troubles;
 mod work;
 
 use adelie_store::Result;

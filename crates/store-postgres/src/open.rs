@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
+use adelie_model::halt;
 use adelie_store::{Result, StoreError};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -17,6 +18,8 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 /// PostgreSQL 14, as `server_version_num` counts.
 const OLDEST: i32 = 140_000;
 const CONNECTIONS: u32 = 16;
+/// Any number that no other program is likely to lock in the same database.
+const MIGRATION_LOCK: i64 = 0x6164_656c_6965;
 /// How long to wait for a connection before saying that there is none.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -73,8 +76,7 @@ async fn set_up(connection: &mut PgConnection) -> std::result::Result<(), sqlx::
 async fn prepare(connection: &mut PgConnection, place: &str) -> Result<()> {
     check_version(connection, place).await?;
     check_schema(connection).await?;
-    // `run` does the same, but its future cannot be sent between threads.
-    match MIGRATOR.run_direct(None, connection, false).await {
+    match migrate(connection).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMismatch(version)) => Err(StoreError::SchemaForeign(version)),
         // A newer copy of Adelie migrated since we looked.
@@ -92,6 +94,21 @@ async fn prepare(connection: &mut PgConnection, place: &str) -> Result<()> {
             Err(StoreError::Database { doing: "bring the schema up to date", source: Box::new(error) })
         }
     }
+}
+
+/// Runs what is missing, all in one transaction: whoever is killed in the middle leaves the schema as it was.
+async fn migrate(connection: &mut PgConnection) -> std::result::Result<(), MigrateError> {
+    let mut transaction = connection.begin().await?;
+    // The migrator's own lock ends before the transaction does.
+    sqlx::query("-- lock_migrations\nSELECT pg_advisory_xact_lock($1)")
+        .bind(MIGRATION_LOCK)
+        .execute(&mut *transaction)
+        .await?;
+    // `run` does the same, but its future cannot be sent between threads.
+    MIGRATOR.run_direct(None, &mut *transaction, false).await?;
+    halt::point("migration.before_commit");
+    transaction.commit().await?;
+    Ok(())
 }
 
 async fn check_version(connection: &mut PgConnection, place: &str) -> Result<()> {

@@ -172,8 +172,9 @@ async fn set_published(
              (server_id, revision_id, profile_uuid, error, next_attempt_at, at)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (server_id, revision_id) DO UPDATE SET
-             profile_uuid = COALESCE(known.profile_uuid, excluded.profile_uuid),
-             error = excluded.error, next_attempt_at = excluded.next_attempt_at, at = excluded.at",
+             profile_uuid = excluded.profile_uuid,
+             error = excluded.error, next_attempt_at = excluded.next_attempt_at, at = excluded.at
+         WHERE known.profile_uuid IS NULL",
     )
     .bind(lease.server.0)
     .bind(revision.0)

@@ -63,6 +63,10 @@ pub(crate) struct ServerRow {
     last_error: Option<String>,
     wait_until: Option<Timestamp>,
     attention: Option<String>,
+    setbacks: i32,
+    stuck: i32,
+    lease_owner: Option<String>,
+    lease_expires_at: Option<Timestamp>,
 }
 
 impl TryFrom<ServerRow> for MdmServer {
@@ -90,6 +94,9 @@ impl TryFrom<ServerRow> for MdmServer {
             last_error: row.last_error,
             wait_until: row.wait_until,
             attention: row.attention,
+            setbacks: small("mdm_servers.setbacks", row.setbacks)?,
+            stuck: small("mdm_servers.stuck", row.stuck)?,
+            worked_on: row.lease_owner.zip(row.lease_expires_at.map(to_millis)),
         })
     }
 }
@@ -227,6 +234,7 @@ pub(crate) struct RunRow {
     server_id: i64,
     kind: String,
     trigger: String,
+    requested_by: Option<String>,
     started_at: Timestamp,
     finished_at: Option<Timestamp>,
     outcome: String,
@@ -247,6 +255,7 @@ impl TryFrom<RunRow> for SyncRun {
             server: ServerId(row.server_id),
             kind: word("sync_runs.kind", &row.kind, SyncKind::parse)?,
             trigger: word("sync_runs.trigger", &row.trigger, Trigger::parse)?,
+            requested_by: row.requested_by,
             started_at: row.started_at,
             finished_at: row.finished_at,
             outcome: word("sync_runs.outcome", &row.outcome, RunOutcome::parse)?,
@@ -281,10 +290,12 @@ pub(crate) struct DeviceRow {
     mdm_migration_deadline: Option<Timestamp>,
     extra: Json<Map<String, Value>>,
     op_date: Option<Timestamp>,
+    op_digest: Option<i64>,
     first_seen_at: Timestamp,
     last_seen_at: Timestamp,
     seen_run: i64,
     removed_at: Option<Timestamp>,
+    hold: Option<String>,
     assign_state: String,
     assign_reason: String,
     attempts: i32,
@@ -316,10 +327,12 @@ impl TryFrom<DeviceRow> for Device {
                 extra: row.extra.0,
             },
             op_date: row.op_date,
+            op_digest: row.op_digest,
             first_seen_at: row.first_seen_at,
             last_seen_at: row.last_seen_at,
             seen_run: RunId(row.seen_run),
             removed_at: row.removed_at,
+            hold: row.hold,
             assignment: Assignment {
                 state: word("devices.assign_state", &row.assign_state, AssignState::parse)?,
                 reason: row.assign_reason,

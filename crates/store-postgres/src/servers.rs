@@ -2,16 +2,20 @@
 
 use adelie_model::{ProfileName, RevisionId, ServerId, ServerName, Timestamp, to_millis};
 use adelie_rules::Scope;
-use adelie_store::{Account, MdmServer, NewServer, Result, ServerDefault, ServerStore, StoreError};
+use adelie_store::page::NewEvent;
+use adelie_store::{
+    Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError, SyncSettings,
+};
 use async_trait::async_trait;
-use sqlx::PgPool;
+use serde_json::{Map, Value, json};
 use sqlx::postgres::PgQueryResult;
 use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
 
-use crate::PostgresStore;
 use crate::batch::text;
 use crate::failure::{Attempt, exists, run};
 use crate::rows::{self, ServerRow};
+use crate::{PostgresStore, batch, fence};
 
 #[async_trait]
 impl ServerStore for PostgresStore {
@@ -34,8 +38,8 @@ impl ServerStore for PostgresStore {
         Ok(found.pop())
     }
 
-    async fn set_paused(&self, id: ServerId, paused: bool) -> Result<()> {
-        run("pause or resume an MDM server", move || set_paused(&self.pool, id, paused)).await
+    async fn set_paused(&self, id: ServerId, paused: bool, by: &Operator) -> Result<()> {
+        run("pause or resume an MDM server", move || set_paused(&self.pool, id, paused, by)).await
     }
 
     async fn set_wait_until(&self, id: ServerId, until: Timestamp) -> Result<()> {
@@ -46,8 +50,17 @@ impl ServerStore for PostgresStore {
         run("list default profiles", move || defaults(&self.pool, id)).await
     }
 
-    async fn set_defaults(&self, id: ServerId, defaults: &[(Scope, Option<ProfileName>)]) -> Result<()> {
-        run("set default profiles", move || set_defaults(&self.pool, id, defaults)).await
+    async fn set_defaults(
+        &self,
+        id: ServerId,
+        defaults: &[(Scope, Option<ProfileName>)],
+        by: &Operator,
+    ) -> Result<()> {
+        run("set default profiles", move || set_defaults(&self.pool, id, defaults, by)).await
+    }
+
+    async fn set_sync_settings(&self, id: ServerId, settings: &SyncSettings, by: &Operator) -> Result<()> {
+        run("set sync settings", move || set_sync_settings(&self.pool, id, settings, by)).await
     }
 
     async fn set_account(&self, id: ServerId, account: &Account) -> Result<()> {
@@ -75,8 +88,8 @@ async fn list(pool: &PgPool, id: Option<ServerId>, name: Option<&str>) -> Attemp
         "-- servers
          SELECT s.id, s.name, s.base_url, s.paused, s.created_at, s.sync_settings, s.token_state,
              s.token_detail, s.token_since, t.expires_at AS token_expires_at, s.account, s.last_full_at,
-             s.last_sync_at, s.next_sync_at, s.failures, s.last_error, s.wait_until,
-             s.attention
+             s.last_sync_at, s.next_sync_at, s.failures, s.last_error, s.wait_until, s.attention, s.setbacks,
+             s.stuck, s.lease_owner, s.lease_expires_at
          FROM mdm_servers s LEFT JOIN server_tokens t ON t.server_id = s.id AND t.is_current
          WHERE ($1::bigint IS NULL OR s.id = $1) AND ($2::text IS NULL OR s.name = $2)
          ORDER BY s.name",
@@ -88,13 +101,60 @@ async fn list(pool: &PgPool, id: Option<ServerId>, name: Option<&str>) -> Attemp
     Ok(rows::all(found)?)
 }
 
-async fn set_paused(pool: &PgPool, id: ServerId, paused: bool) -> Attempt<()> {
-    let updated = sqlx::query("-- set_paused\nUPDATE mdm_servers SET paused = $2 WHERE id = $1")
-        .bind(id.0)
-        .bind(paused)
-        .execute(pool)
-        .await?;
-    found(&updated, id)
+async fn set_paused(pool: &PgPool, id: ServerId, paused: bool, by: &Operator) -> Attempt<()> {
+    let mut transaction = pool.begin().await?;
+    fence::without_lease(&mut transaction, id).await?;
+    let changed = sqlx::query(
+        "-- set_paused
+         UPDATE mdm_servers SET paused = $2, work_at = CASE WHEN $2 THEN work_at ELSE 'epoch' END
+         WHERE id = $1 AND paused <> $2",
+    )
+    .bind(id.0)
+    .bind(paused)
+    .execute(&mut *transaction)
+    .await?;
+    if changed.rows_affected() > 0 {
+        let kind = if paused { "server.paused" } else { "server.resumed" };
+        tell(&mut transaction, id, kind, json!({ "by": by.name }), by).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn set_sync_settings(
+    pool: &PgPool,
+    id: ServerId,
+    settings: &SyncSettings,
+    by: &Operator,
+) -> Attempt<()> {
+    let mut transaction = pool.begin().await?;
+    fence::without_lease(&mut transaction, id).await?;
+    // Devices are decided by what is done about drift, and by nothing else of these.
+    sqlx::query(
+        "-- set_sync_settings
+         UPDATE mdm_servers SET sync_settings = $2, work_at = 'epoch', decide_after = CASE
+             WHEN sync_settings -> 'drift' IS DISTINCT FROM $2 -> 'drift' THEN '' ELSE decide_after END
+         WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(Json(settings))
+    .execute(&mut *transaction)
+    .await?;
+    let data = json!({ "by": by.name, "settings": settings });
+    tell(&mut transaction, id, "server.settings_changed", data, by).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Writes an event about an MDM server as a whole.
+pub(crate) async fn tell(
+    transaction: &mut PgConnection,
+    id: ServerId,
+    kind: &'static str,
+    data: Value,
+    by: &Operator,
+) -> Attempt<()> {
+    batch::events(transaction, id, None, &[NewEvent { kind, serial: None, data }], by.now).await
 }
 
 async fn set_wait_until(pool: &PgPool, id: ServerId, until: Timestamp) -> Attempt<()> {
@@ -154,13 +214,21 @@ async fn defaults(pool: &PgPool, id: ServerId) -> Attempt<Vec<ServerDefault>> {
     Ok(defaults)
 }
 
-async fn set_defaults(pool: &PgPool, id: ServerId, defaults: &[(Scope, Option<ProfileName>)]) -> Attempt<()> {
+async fn set_defaults(
+    pool: &PgPool,
+    id: ServerId,
+    defaults: &[(Scope, Option<ProfileName>)],
+    by: &Operator,
+) -> Attempt<()> {
     let mut transaction = pool.begin().await?;
     // First of all the server's row, so that no page is decided by the old defaults after this.
-    let updated = sqlx::query("-- decide_all_anew\nUPDATE mdm_servers SET decide_after = '' WHERE id = $1")
-        .bind(id.0)
-        .execute(&mut *transaction)
-        .await?;
+    let updated = sqlx::query(
+        "-- decide_all_anew
+         UPDATE mdm_servers SET decide_after = '', work_at = 'epoch' WHERE id = $1",
+    )
+    .bind(id.0)
+    .execute(&mut *transaction)
+    .await?;
     found(&updated, id)?;
     for (scope, profile) in defaults {
         let Some(profile) = profile else {
@@ -186,6 +254,12 @@ async fn set_defaults(pool: &PgPool, id: ServerId, defaults: &[(Scope, Option<Pr
             return Err(StoreError::Missing { what: "profile", name: profile.to_string() }.into());
         }
     }
+    let set: Map<String, Value> = defaults
+        .iter()
+        .map(|(scope, profile)| (scope.as_str().to_owned(), json!(profile.as_ref().map(ProfileName::as_str))))
+        .collect();
+    let data = json!({ "by": by.name, "defaults": set });
+    tell(&mut transaction, id, "server.defaults_changed", data, by).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -3,37 +3,28 @@
 use std::time::Instant;
 
 use adelie_model::{
-    Counts, Device, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger, to_millis,
+    Counts, Device, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt, to_millis,
 };
 use adelie_store::page::{self, NewEvent, PageContext, Source};
-use adelie_store::{AbsentCount, Lease, PageCommit, Result, RunEnd, StoreError, SyncPosition, SyncStore};
+use adelie_store::{
+    AbsentCount, Lease, PageCommit, Result, Retention, RunEnd, RunStart, StoreError, SyncPosition, SyncStore,
+};
 use async_trait::async_trait;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use crate::failure::{Attempt, run};
 use crate::rows::{self, PositionRow, RunRow};
-use crate::{PostgresStore, batch, fence};
+use crate::{PostgresStore, batch, fence, history};
 
 #[async_trait]
 impl SyncStore for PostgresStore {
-    async fn servers_with_work(&self, now: Timestamp, limit: u32) -> Result<Vec<ServerId>> {
-        run("find MDM servers with work", move || crate::work::servers(&self.pool, now, limit)).await
-    }
-
     async fn position(&self, server: ServerId) -> Result<SyncPosition> {
         run("read where a sync stands", move || position(&self.pool, server)).await
     }
 
-    async fn begin_run(
-        &self,
-        lease: &Lease,
-        kind: SyncKind,
-        trigger: Trigger,
-        restart: bool,
-        now: Timestamp,
-    ) -> Result<SyncRun> {
-        run("begin a sync", move || begin(&self.pool, lease, kind, trigger, restart, now)).await
+    async fn begin_run(&self, lease: &Lease, start: &RunStart) -> Result<SyncRun> {
+        run("begin a sync", move || begin(&self.pool, lease, start)).await
     }
 
     async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts> {
@@ -68,8 +59,17 @@ impl SyncStore for PostgresStore {
         run("end a sync", move || end_run(&self.pool, lease, end)).await
     }
 
-    async fn runs(&self, server: ServerId, limit: u32) -> Result<Vec<SyncRun>> {
-        run("list syncs", move || runs(&self.pool, server, limit)).await
+    async fn runs(
+        &self,
+        server: Option<ServerId>,
+        before: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<SyncRun>> {
+        run("list syncs", move || runs(&self.pool, server, before, limit)).await
+    }
+
+    async fn forget_old(&self, lease: &Lease, keep: &Retention, limit: u32) -> Result<u64> {
+        run("forget what is old", move || history::forget_old(&self.pool, lease, keep, limit)).await
     }
 }
 
@@ -84,14 +84,7 @@ async fn position(pool: &PgPool, server: ServerId) -> Attempt<SyncPosition> {
     Ok(found.ok_or_else(|| StoreError::no_server(server))?.try_into()?)
 }
 
-async fn begin(
-    pool: &PgPool,
-    lease: &Lease,
-    kind: SyncKind,
-    trigger: Trigger,
-    restart: bool,
-    now: Timestamp,
-) -> Attempt<SyncRun> {
+async fn begin(pool: &PgPool, lease: &Lease, start: &RunStart) -> Attempt<SyncRun> {
     let mut transaction = pool.begin().await?;
     let fenced = fence::alone(&mut transaction, lease).await?;
     sqlx::query(
@@ -101,25 +94,26 @@ async fn begin(
          WHERE server_id = $1 AND outcome = 'running'",
     )
     .bind(lease.server.0)
-    .bind(to_millis(now))
+    .bind(to_millis(start.now))
     .execute(&mut *transaction)
     .await?;
     let begun: RunRow = sqlx::query_as(
         "-- begin_run
-         INSERT INTO sync_runs (server_id, kind, trigger, started_at, outcome, epoch)
-         VALUES ($1, $2, $3, $4, 'running', $5)
-         RETURNING id, server_id, kind, trigger, started_at, finished_at, outcome, error, pages, records,
-             added, modified, removed",
+         INSERT INTO sync_runs (server_id, kind, trigger, requested_by, started_at, outcome, epoch)
+         VALUES ($1, $2, $3, $4, $5, 'running', $6)
+         RETURNING id, server_id, kind, trigger, requested_by, started_at, finished_at, outcome, error, pages,
+             records, added, modified, removed",
     )
     .bind(lease.server.0)
-    .bind(kind.as_str())
-    .bind(trigger.as_str())
-    .bind(to_millis(now))
+    .bind(start.kind.as_str())
+    .bind(start.trigger.as_str())
+    .bind(start.requested_by.as_deref().map(batch::text))
+    .bind(to_millis(start.now))
     .bind(lease.epoch)
     .fetch_one(&mut *transaction)
     .await?;
     let begun = SyncRun::try_from(begun)?;
-    if kind == SyncKind::Full && (restart || fenced.full_generation.is_none()) {
+    if start.kind == SyncKind::Full && (start.restart || fenced.full_generation.is_none()) {
         sqlx::query(
             "-- begin_full
              UPDATE mdm_servers SET full_generation = $2, full_phase = 'fetch', fetch_cursor = NULL, stuck = 0
@@ -154,6 +148,7 @@ async fn commit(pool: &PgPool, lease: &Lease, page: &PageCommit) -> Attempt<Coun
     batch::events(&mut transaction, server, Some(page.run), &plan.events, page.now).await?;
     count(&mut transaction, server, page.run, &plan.counts).await?;
     move_on(&mut transaction, server, page).await?;
+    halt::point("page.before_commit");
     transaction.commit().await?;
     tracing::debug!(
         %server, run = %page.run, records = page.records.len(), written = plan.upserts.len(),
@@ -344,14 +339,22 @@ async fn end_run(pool: &PgPool, lease: &Lease, end: &RunEnd) -> Attempt<()> {
     Ok(())
 }
 
-async fn runs(pool: &PgPool, server: ServerId, limit: u32) -> Attempt<Vec<SyncRun>> {
+async fn runs(
+    pool: &PgPool,
+    server: Option<ServerId>,
+    before: Option<RunId>,
+    limit: u32,
+) -> Attempt<Vec<SyncRun>> {
     let found: Vec<RunRow> = sqlx::query_as(
         "-- runs
-         SELECT id, server_id, kind, trigger, started_at, finished_at, outcome, error, pages, records, added,
-             modified, removed
-         FROM sync_runs WHERE server_id = $1 ORDER BY id DESC LIMIT $2",
+         SELECT id, server_id, kind, trigger, requested_by, started_at, finished_at, outcome, error, pages,
+             records, added, modified, removed
+         FROM sync_runs
+         WHERE ($1::bigint IS NULL OR server_id = $1) AND ($2::bigint IS NULL OR id < $2)
+         ORDER BY id DESC LIMIT $3",
     )
-    .bind(server.0)
+    .bind(server.map(|server| server.0))
+    .bind(before.map(|before| before.0))
     .bind(i64::from(limit))
     .fetch_all(pool)
     .await?;

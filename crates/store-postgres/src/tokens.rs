@@ -99,7 +99,7 @@ async fn import(pool: &PgPool, token: &NewServerToken, state: TokenState, now: T
     let updated = sqlx::query(
         "-- import_token_health
          UPDATE mdm_servers SET token_detail = NULL, next_sync_at = $3, wait_until = NULL, token_state = $2,
-             lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_expires_at = NULL,
+             lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_expires_at = NULL, work_at = 'epoch',
              token_since = CASE WHEN token_state = $2 THEN token_since ELSE $3 END
          WHERE id = $1",
     )

@@ -2,62 +2,10 @@
 
 use adelie_model::{RevisionId, ServerId, Timestamp, to_millis};
 use adelie_store::DueGroup;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::failure::Attempt;
 use crate::rows;
-
-/// MDM servers with something to do. The pairs of server and revision are walked by leaps through the index,
-/// because a million devices may wait for the same revision until tomorrow.
-pub(crate) async fn servers(pool: &PgPool, now: Timestamp, limit: u32) -> Attempt<Vec<ServerId>> {
-    let found: Vec<i64> = sqlx::query_scalar(
-        "-- servers_with_work
-         WITH RECURSIVE pairs (server_id, revision_id) AS (
-             (SELECT server_id, wanted_revision_id FROM devices
-              WHERE assign_state IN ('due', 'throttled', 'failed')
-              ORDER BY server_id, wanted_revision_id LIMIT 1)
-             UNION ALL
-             SELECT next.server_id, next.wanted_revision_id FROM pairs p CROSS JOIN LATERAL (
-                 SELECT server_id, wanted_revision_id FROM devices
-                 WHERE assign_state IN ('due', 'throttled', 'failed')
-                     AND (server_id, wanted_revision_id) > (p.server_id, p.revision_id)
-                 ORDER BY server_id, wanted_revision_id LIMIT 1
-             ) next
-         ),
-         due AS (
-             SELECT DISTINCT p.server_id FROM pairs p
-             CROSS JOIN LATERAL (
-                 SELECT 1 FROM devices d
-                 WHERE d.server_id = p.server_id AND d.wanted_revision_id = p.revision_id
-                     AND d.assign_state IN ('due', 'throttled', 'failed') AND d.next_attempt_at <= $1
-                 LIMIT 1
-             ) one
-             WHERE NOT EXISTS (
-                 SELECT 1 FROM published_profiles u
-                 WHERE u.server_id = p.server_id AND u.revision_id = p.revision_id
-                     AND u.error IS NOT NULL AND u.next_attempt_at > $1
-             )
-         )
-         SELECT s.id FROM mdm_servers s
-         JOIN server_tokens t ON t.server_id = s.id AND t.is_current
-         LEFT JOIN due ON due.server_id = s.id
-         LEFT JOIN LATERAL (
-             SELECT true AS found FROM devices d
-             WHERE d.server_id = s.id AND d.assign_state IN ('sent', 'drifted', 'not_accessible')
-                 AND (d.next_attempt_at <= $1 OR (d.assign_state = 'sent' AND d.sent_epoch <> s.lease_epoch))
-             LIMIT 1
-         ) ask ON true
-         WHERE NOT s.paused AND (s.wait_until IS NULL OR s.wait_until <= $1) AND (s.next_sync_at IS NULL OR s.next_sync_at <= $1 OR s.decide_after IS NOT NULL
-             OR due.server_id IS NOT NULL OR ask.found)
-         ORDER BY s.next_sync_at NULLS FIRST, s.id
-         LIMIT $2",
-    )
-    .bind(to_millis(now))
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await?;
-    Ok(found.into_iter().map(ServerId).collect())
-}
 
 /// The revisions for which devices of a server are due, most devices first.
 pub(crate) async fn due_groups(pool: &PgPool, server: ServerId, now: Timestamp) -> Attempt<Vec<DueGroup>> {
@@ -102,7 +50,10 @@ pub(crate) async fn due_groups(pool: &PgPool, server: ServerId, now: Timestamp) 
 
 /// When the first device of a server is due, for a request or for a question; a refused profile's devices
 /// wait for their profile.
-pub(crate) async fn next_attempt_at(pool: &PgPool, server: ServerId) -> Attempt<Option<Timestamp>> {
+pub(crate) async fn next_attempt_at(
+    connection: impl PgExecutor<'_>,
+    server: ServerId,
+) -> Attempt<Option<Timestamp>> {
     let at = sqlx::query_scalar(
         "-- next_attempt_at
          WITH RECURSIVE wanted (revision_id) AS (
@@ -132,7 +83,7 @@ pub(crate) async fn next_attempt_at(pool: &PgPool, server: ServerId) -> Attempt<
          )",
     )
     .bind(server.0)
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await?;
     Ok(at)
 }

@@ -2,24 +2,30 @@
 //! --test scale -- --ignored --nocapture`, with `ADELIE_SCALE_DEVICES` for another size.
 
 mod common;
+#[path = "common/many.rs"]
+mod many;
 
 use std::time::{Duration, Instant};
 
 use adelie_model::{
     Actual, AssignState, Cursor, DeviceFamily, ProfileStatus, ProfileUuid, RunOutcome, SerialNumber,
-    SyncKind, SyncPhase, Timestamp, Trigger,
+    ServerId, SyncKind, SyncPhase, Timestamp, Trigger,
 };
 use adelie_rules::Scope;
 use adelie_store::page::Record;
 use adelie_store::{
-    AssignStore, DeviceFilter, DeviceStore, LeaseAnswer, LeaseStore, NewProfile, NewServer, PageCommit,
-    ProfileStore, PublishOutcome, RunEnd, ServerStore, Settlement, SyncStore,
+    AssignStore, DeviceFilter, DeviceStore, LeaseAnswer, LeaseStore, NewProfile, NewServer, Operator,
+    PageCommit, ProfileStore, PublishOutcome, RunEnd, RunStart, ServerStore, Settlement, SyncStore,
 };
 use adelie_store_postgres::PostgresStore;
 use common::Database;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(1_770_000_000 + seconds, 0).expect("a moment")
+}
+
+fn operator(seconds: i64) -> Operator {
+    Operator { name: "kim".to_owned(), now: at(seconds) }
 }
 
 fn record(number: usize, uuid: Option<&ProfileUuid>) -> Record {
@@ -74,7 +80,10 @@ async fn a_full_sync_with_assignment() {
         content_hash: String::new(),
     };
     let revision = store.add_profile(&profile, at(0)).await.expect("a profile");
-    store.set_defaults(server, &[(Scope::Any, Some(revision.name.clone()))]).await.expect("a default");
+    store
+        .set_defaults(server, &[(Scope::Any, Some(revision.name.clone()))], &operator(0))
+        .await
+        .expect("a default");
     let answer = store.acquire_lease(server, "us", Duration::from_secs(99_999)).await.expect("an answer");
     let LeaseAnswer::Ours(lease) = answer else { panic!("held") };
     let uuid = ProfileUuid("0123456789ABCDEF0123456789ABCDEF".to_owned());
@@ -83,8 +92,14 @@ async fn a_full_sync_with_assignment() {
 
     for pass in ["import", "unchanged"] {
         let shows = (pass == "unchanged").then_some(&uuid);
-        let run =
-            store.begin_run(&lease, SyncKind::Full, Trigger::Manual, false, at(1)).await.expect("a run");
+        let start = RunStart {
+            kind: SyncKind::Full,
+            trigger: Trigger::Manual,
+            requested_by: None,
+            restart: false,
+            now: at(1),
+        };
+        let run = store.begin_run(&lease, &start).await.expect("a run");
         let sync = async {
             for first in (0..devices).step_by(1000) {
                 let page = PageCommit {
@@ -139,12 +154,15 @@ async fn a_full_sync_with_assignment() {
     }
     reads(&store).await;
 
-    store.set_defaults(server, &[(Scope::Any, None)]).await.expect("no default");
+    store.set_defaults(server, &[(Scope::Any, None)], &operator(5)).await.expect("no default");
     timed("decide all anew: unmatched", async {
         while !store.decide_anew(&lease, at(5), 1000).await.expect("decided") {}
     })
     .await;
-    store.set_defaults(server, &[(Scope::ALL[0].clone(), Some(revision.name))]).await.expect("a default");
+    store
+        .set_defaults(server, &[(Scope::ALL[0].clone(), Some(revision.name))], &operator(6))
+        .await
+        .expect("a default");
     timed("decide all anew: assigned", async {
         while !store.decide_anew(&lease, at(6), 1000).await.expect("decided") {}
     })
@@ -156,11 +174,59 @@ async fn reads(store: &PostgresStore) {
     let all = DeviceFilter::default();
     let query = |text: &str| DeviceFilter { query: Some(text.to_owned()), ..DeviceFilter::default() };
     let drifted = DeviceFilter { state: Some(AssignState::Drifted), ..DeviceFilter::default() };
-    timed("servers_with_work", store.servers_with_work(at(5), 100)).await.expect("a list");
+    timed("troubles", store.troubles(None, 20)).await.expect("a list");
     timed("first page", store.devices(&all, None, 50)).await.expect("a list");
     timed("search, many", store.devices(&query("macbook"), None, 50)).await.expect("a list");
     timed("search, none", store.devices(&query("nothing"), None, 50)).await.expect("a list");
     timed("drifted, none", store.devices(&drifted, None, 50)).await.expect("a list");
     timed("one device", store.device(&record(77, None).serial)).await.expect("a device");
+    let events = timed("history", store.device_events(ServerId(1), &record(77, None).serial, None, 20)).await;
+    assert_eq!(events.expect("a history").len(), 2, "imported and assigned");
     timed("state counts", store.state_counts(None)).await.expect("counts");
+}
+
+/// What every copy of a service asks every second, while there is nothing to do for ten thousand MDM servers whose
+/// tables are full of dead row versions.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it measures; the first lines of this file tell the command"]
+async fn asking_for_work_in_vain() {
+    const SERVERS: i64 = 10_000;
+    const ASKED: usize = 200;
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    for table in ["mdm_servers", "devices"] {
+        let silence = format!("ALTER TABLE {table} SET (autovacuum_enabled = false)");
+        sqlx::query(sqlx::AssertSqlSafe(silence)).execute(&mut connection).await.expect("nothing is swept");
+    }
+    many::add_servers(&mut connection, SERVERS, at(100)).await;
+    let statements = [
+        "INSERT INTO devices (server_id, serial, extra, first_seen_at, last_seen_at, seen_run, assign_state,
+             assign_reason, attempts)
+         SELECT s.id, 'S' || lpad(n::text, 4, '0'), '{}', 'epoch', 'epoch', 0, 'assigned', '', 0
+         FROM mdm_servers s CROSS JOIN generate_series(1, 20) AS n",
+        // Each leaves as many dead row versions as there are rows.
+        "UPDATE devices SET assign_state = 'drifted', next_attempt_at = 'epoch'",
+        "UPDATE devices SET assign_state = 'assigned', next_attempt_at = NULL",
+        "UPDATE mdm_servers SET work_at = 'epoch', lease_epoch = 1",
+        "UPDATE mdm_servers SET work_at = next_sync_at, lease_epoch = 2",
+    ];
+    for statement in statements {
+        sqlx::query(statement).execute(&mut connection).await.expect("dead row versions");
+    }
+    let store = &database.store;
+    let mut millis = Vec::with_capacity(ASKED);
+    for _ in 0..ASKED {
+        let started = Instant::now();
+        let claimed = store.claim_due_servers("us", Duration::from_secs(60), at(99), 16).await;
+        millis.push(started.elapsed().as_secs_f64() * 1000.0);
+        assert_eq!(claimed.expect("an answer"), []);
+    }
+    millis.sort_by(f64::total_cmp);
+    println!(
+        "{ASKED} times asked in vain for work on {SERVERS} MDM servers: median {:.2} ms, p99 {:.2} ms",
+        millis[ASKED / 2],
+        millis[ASKED * 99 / 100]
+    );
+    let claim = store.claim_due_servers("us", Duration::from_secs(60), at(20_000), 16);
+    assert_eq!(timed("claim of 16 out of all", claim).await.expect("an answer").len(), 16);
 }

@@ -5,17 +5,19 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adelie_model::{
-    Actual, AssignState, Cursor, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId,
-    SyncKind, SyncPhase, Timestamp, Trigger,
+    Actual, AssignState, Cursor, DeviceFamily, ManualClock, ProfileStatus, ProfileUuid, RunId, SerialNumber,
+    ServerId, SyncKind, SyncPhase, Timestamp, Trigger,
 };
 use adelie_rules::Scope;
 use adelie_store::page::Record;
 use adelie_store::{
     AssignStore, DeviceFilter, DevicePosition, DeviceStore, Lease, LeaseAnswer, LeaseStore, NewProfile,
-    NewServer, PageCommit, ProfileStore, PublishOutcome, RunEnd, ServerStore, Settlement, SyncStore,
+    NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, RunEnd, RunStart, ServerStore, Settlement,
+    SyncStore,
 };
 use adelie_store_sqlite::SqliteStore;
 
@@ -35,7 +37,7 @@ async fn main() -> Result<(), Failed> {
     let pages = std::env::args().nth(1).map_or(Ok(200), |pages| pages.parse())?;
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("throughput.db");
-    let store = SqliteStore::open(&path).await?;
+    let store = SqliteStore::open(&path, Arc::new(ManualClock::new(now(0)))).await?;
     let server = store
         .add_server(
             &NewServer { name: "lab".parse()?, base_url: "http://127.0.0.1".to_owned(), paused: false },
@@ -53,10 +55,11 @@ async fn main() -> Result<(), Failed> {
         content_hash: "00".to_owned(),
     };
     let revision = store.add_profile(&profile, now(0)).await?;
-    store.set_defaults(server, &[(Scope::Any, Some(profile.name))]).await?;
+    let by = Operator { name: "throughput".to_owned(), now: now(0) };
+    store.set_defaults(server, &[(Scope::Any, Some(profile.name))], &by).await?;
     let uuid = ProfileUuid("88fc4e378fc22ba0ac1dd5e2c0d8c8c3".to_owned());
     store.set_published(&lease, revision.id, &PublishOutcome::Defined(uuid.clone()), now(0)).await?;
-    let run = store.begin_run(&lease, SyncKind::Full, Trigger::Manual, false, now(0)).await?.id;
+    let run = store.begin_run(&lease, &full(0)).await?.id;
     let mut bench = Bench { store, lease, run, pages };
 
     bench.list("import", "BLACK").await?;
@@ -133,7 +136,7 @@ impl Bench {
             now: now(4),
         };
         self.store.end_run(&self.lease, &end).await?;
-        let run = self.store.begin_run(&self.lease, SyncKind::Full, Trigger::Manual, false, now(5)).await?;
+        let run = self.store.begin_run(&self.lease, &full(5)).await?;
         self.run = run.id;
         Ok(())
     }
@@ -147,11 +150,20 @@ impl Bench {
         let text = DeviceFilter { query: Some("nothing like it".to_owned()), ..DeviceFilter::default() };
         for round in ["", " again"] {
             let timing = Timing::start();
-            store.servers_with_work(now(6), 100).await?;
+            store.claim_due_servers("idle", Duration::from_secs(60), now(6), 100).await?;
             timing.once("work", round);
             let timing = Timing::start();
             store.due_groups(server, now(6)).await?;
             timing.once("due groups", round);
+            let timing = Timing::start();
+            store.next_attempt_at(server).await?;
+            timing.once("next attempt", round);
+            let timing = Timing::start();
+            store.troubles(None, 100).await?;
+            timing.once("troubles", round);
+            let timing = Timing::start();
+            store.device_events(server, &middle, None, 100).await?;
+            timing.once("history", round);
             let timing = Timing::start();
             store.device(&middle).await?;
             timing.once("one device", round);
@@ -177,6 +189,16 @@ impl Bench {
 
 fn now(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + chrono::TimeDelta::seconds(1_770_000_000 + seconds)
+}
+
+fn full(seconds: i64) -> RunStart {
+    RunStart {
+        kind: SyncKind::Full,
+        trigger: Trigger::Manual,
+        requested_by: None,
+        restart: false,
+        now: now(seconds),
+    }
 }
 
 /// Serial numbers in no order, as Apple's are.

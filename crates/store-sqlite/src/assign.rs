@@ -1,15 +1,17 @@
 //! Assignments: deciding anew, claiming, settling, reading back.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
-use adelie_model::{Device, RevisionId, RunId, SerialNumber, ServerId, Timestamp};
-use adelie_store::page::{self, PageContext, Record, Source};
-use adelie_store::{AssignStore, Claim, DueGroup, Lease, Result, Settlement};
+use adelie_model::{Device, RevisionId, RunId, SerialNumber, ServerId, Timestamp, halt};
+use adelie_store::page::{self, Action, Operated, PageContext, Record, Source};
+use adelie_store::{AssignStore, Claim, Details, DueGroup, Lease, Operator, Result, Settlement, Trouble};
 use async_trait::async_trait;
+use sqlx::SqliteConnection;
 
-use crate::failure::run;
+use crate::failure::{Attempt, run};
 use crate::rows::{self, count, to_json};
-use crate::{SqliteStore, batch, fence, sync, work};
+use crate::{SqliteStore, absent, batch, fence, operate, troubles, work};
 
 #[async_trait]
 impl AssignStore for SqliteStore {
@@ -39,7 +41,7 @@ impl AssignStore for SqliteStore {
                      profile_status, profile_uuid, profile_assign_time, profile_push_time,
                      device_assigned_by, device_assigned_date, mdm_migration_deadline, extra, op_date,
                      first_seen_at, last_seen_at, seen_run, removed_at, assign_state, assign_reason, attempts,
-                     next_attempt_at, wanted_revision_id)
+                     next_attempt_at, wanted_revision_id, op_digest, hold)
                  FROM devices WHERE server_id = ?1 AND serial > ?2 AND removed_at IS NULL
                  ORDER BY serial LIMIT ?3",
             )
@@ -151,15 +153,19 @@ impl AssignStore for SqliteStore {
         run("store the outcome of assignments", async {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
-            sqlx::query(
+            let settled: Vec<String> = sqlx::query_scalar(
                 "-- settle
                  WITH settled AS MATERIALIZED (
                      SELECT value ->> 0 AS serial, value ->> 1 AS state, value ->> 2 AS reason,
                          value ->> 3 AS next_attempt_at, value ->> 4 AS profile_uuid
                      FROM json_each(?1)
                  )
-                 UPDATE devices SET assign_state = s.state, assign_reason = s.reason,
-                     next_attempt_at = s.next_attempt_at,
+                 UPDATE devices SET
+                     -- What an operator holds is held once Apple has answered; a cool-down outlasts that.
+                     assign_state = CASE WHEN hold IS NULL THEN s.state ELSE 'held' END,
+                     assign_reason = coalesce(hold, s.reason),
+                     next_attempt_at = CASE WHEN hold IS NULL OR s.state = 'throttled'
+                         THEN s.next_attempt_at END,
                      attempts = CASE WHEN s.state = 'assigned' THEN 0 ELSE attempts END,
                      profile_uuid = coalesce(s.profile_uuid, devices.profile_uuid),
                      profile_status = CASE WHEN s.profile_uuid IS NULL THEN profile_status ELSE 'assigned' END,
@@ -168,15 +174,23 @@ impl AssignStore for SqliteStore {
                  -- The plus signs keep SQLite from walking over everything that is sent, once for each serial.
                  WHERE devices.server_id = ?2 AND devices.serial = s.serial
                      AND +devices.assign_state = 'sent' AND +devices.sent_epoch = ?3
-                     AND +devices.wanted_revision_id = ?5",
+                     AND +devices.wanted_revision_id = ?5
+                 RETURNING devices.serial",
             )
             .bind(to_json("settlements", &rows)?)
             .bind(lease.server.0)
             .bind(lease.epoch)
             .bind(now.timestamp_millis())
             .bind(revision.0)
-            .execute(&mut *transaction)
+            .fetch_all(&mut *transaction)
             .await?;
+            // What came too late to settle anything is not told.
+            let settled: HashSet<String> = settled.into_iter().collect();
+            let of_settled = |settlement: &&Settlement| settled.contains(settlement.serial.as_str());
+            let told: Vec<_> = settlements.iter().filter(of_settled).cloned().collect();
+            let events = page::settled(revision, &told);
+            batch::events(&mut transaction, lease.server, None, &events, now).await?;
+            halt::point("settle.before_commit");
             Ok(transaction.commit().await?)
         })
         .await
@@ -214,7 +228,9 @@ impl AssignStore for SqliteStore {
             fence::pass(&mut transaction, lease).await?;
             sqlx::query(
                 "-- unclaim
-                 UPDATE devices SET assign_state = 'due', assign_reason = ?3, next_attempt_at = ?4,
+                 UPDATE devices SET assign_state = CASE WHEN hold IS NULL THEN 'due' ELSE 'held' END,
+                     assign_reason = coalesce(hold, ?3),
+                     next_attempt_at = CASE WHEN hold IS NULL THEN ?4 END,
                      attempts = CASE WHEN assign_state = 'sent' THEN max(attempts - 1, 0) ELSE attempts END
                  WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))
                      AND assign_state IN ('sent', 'drifted', 'not_accessible')",
@@ -230,34 +246,37 @@ impl AssignStore for SqliteStore {
         .await
     }
 
-    async fn commit_details(
-        &self,
-        lease: &Lease,
-        records: &[Record],
-        gone: &[SerialNumber],
-        now: Timestamp,
-    ) -> Result<()> {
+    async fn commit_details(&self, lease: &Lease, details: &Details, now: Timestamp) -> Result<()> {
         run("store device details", async {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
-            let serials = page::serials(records);
+            let serials = page::serials(&details.records);
             let mut existing = batch::load(&mut transaction, lease.server, &serials).await?;
-            // Details may be older than the list that has told us that a device left: they bring none back.
-            existing.retain(|_, device| device.removed_at.is_none());
-            let known: Vec<Record> =
-                records.iter().filter(|record| existing.contains_key(&record.serial)).cloned().collect();
+            let listed = |device: &Device| device.removed_at.is_none();
             // Only a listing says that a device is listed, so that the stamp stays what it was.
-            let stamps: HashMap<SerialNumber, RunId> =
-                existing.iter().map(|(serial, device)| (serial.clone(), device.seen_run)).collect();
+            let stamps: HashMap<SerialNumber, RunId> = existing
+                .iter()
+                .filter(|(_, device)| listed(device))
+                .map(|(serial, device)| (serial.clone(), device.seen_run))
+                .collect();
+            let records = if details.add {
+                Cow::Borrowed(&details.records)
+            } else {
+                // Details may be older than the list that has told us that a device left: they bring none back.
+                existing.retain(|_, device| listed(device));
+                let known = |record: &&Record| existing.contains_key(&record.serial);
+                Cow::Owned(details.records.iter().filter(known).cloned().collect())
+            };
             let policy = batch::policy(&mut transaction, lease.server).await?;
             let context = PageContext {
                 server: lease.server,
-                seen_run: RunId(0),
+                // A full sync under way must not take for absent what came after its listing.
+                seen_run: newest_run(&mut transaction, lease.server).await?,
                 now,
                 source: Source::ReadBack,
                 first_import: false,
             };
-            let mut plan = page::plan(&context, &known, existing, &policy);
+            let mut plan = page::plan(&context, &records, existing, &policy);
             for device in &mut plan.upserts {
                 if let Some(stamp) = stamps.get(&device.serial) {
                     device.seen_run = *stamp;
@@ -267,7 +286,7 @@ impl AssignStore for SqliteStore {
             batch::seen(&mut transaction, lease.server, &plan.seen, None, now).await?;
             batch::events(&mut transaction, lease.server, None, &plan.events, now).await?;
             let reason = "Apple says that it is not this MDM server's";
-            sync::remove(&mut transaction, lease.server, gone, reason, None, now).await?;
+            absent::remove(&mut transaction, lease.server, &details.gone, reason, None, now).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -279,4 +298,45 @@ impl AssignStore for SqliteStore {
         })
         .await
     }
+
+    async fn troubles(&self, server: Option<ServerId>, limit: u32) -> Result<Vec<Trouble>> {
+        run("look for trouble", async { troubles::troubles(&mut *self.read().await?, server, limit).await })
+            .await
+    }
+
+    async fn operate(
+        &self,
+        server: ServerId,
+        serials: &[SerialNumber],
+        action: &Action,
+        by: &Operator,
+    ) -> Result<Vec<Operated>> {
+        run("do what an operator asks for", async {
+            let mut transaction = self.write().await?;
+            let operated = operate::devices(&mut transaction, server, serials, action, by).await?;
+            transaction.commit().await?;
+            Ok(operated)
+        })
+        .await
+    }
+
+    async fn retry_profiles(&self, server: ServerId, by: &Operator) -> Result<u64> {
+        run("try refused profiles again", async {
+            let mut transaction = self.write().await?;
+            let profiles = operate::profiles(&mut transaction, server, by).await?;
+            transaction.commit().await?;
+            Ok(profiles)
+        })
+        .await
+    }
+}
+
+/// The run of an MDM server that began last.
+async fn newest_run(transaction: &mut SqliteConnection, server: ServerId) -> Attempt<RunId> {
+    let newest: Option<i64> =
+        sqlx::query_scalar("-- newest_run\nSELECT max(id) FROM sync_runs WHERE server_id = ?1")
+            .bind(server.0)
+            .fetch_one(transaction)
+            .await?;
+    Ok(RunId(newest.unwrap_or(0)))
 }

@@ -7,8 +7,8 @@ use adelie_model::{
     Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp,
 };
 use adelie_rules::Defaults;
-use adelie_store::Policy;
 use adelie_store::page::NewEvent;
+use adelie_store::{Policy, SyncSettings};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::failure::Attempt;
@@ -31,11 +31,19 @@ pub(crate) async fn policy(transaction: &mut SqliteConnection, server: ServerId)
          WHERE server_id = ?1 AND profile_uuid IS NOT NULL",
     )
     .bind(server.0)
-    .fetch_all(transaction)
+    .fetch_all(&mut *transaction)
     .await?;
+    let settings: Option<String> =
+        sqlx::query_scalar("-- policy_settings\nSELECT sync_settings FROM mdm_servers WHERE id = ?1")
+            .bind(server.0)
+            .fetch_optional(transaction)
+            .await?;
+    let settings: Option<SyncSettings> =
+        settings.map(|text| rows::json("mdm_servers.sync_settings", &text)).transpose()?;
     Ok(Policy {
         defaults: Defaults::new(defaults.into_iter().map(|(text, id)| (rows::scope(&text), RevisionId(id)))),
         published: published.into_iter().map(|(id, uuid)| (RevisionId(id), ProfileUuid(uuid))).collect(),
+        drift: settings.and_then(|settings| settings.drift).unwrap_or_default(),
     })
 }
 
@@ -50,7 +58,7 @@ pub(crate) async fn load(
          SELECT json_array(server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
              profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
              mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at,
-             assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id)
+             assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id, op_digest, hold)
          FROM devices WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))",
     )
     .bind(server.0)
@@ -91,7 +99,8 @@ fn upsert_statement(size: usize) -> String {
          INSERT INTO devices (server_id, serial, model, description, color, asset_tag, device_family, os,
              profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
              device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
-             seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id)
+             seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id,
+             op_digest, hold)
          VALUES {rows}
          ON CONFLICT (server_id, serial) DO UPDATE SET
              model = excluded.model, description = excluded.description, color = excluded.color,
@@ -106,7 +115,7 @@ fn upsert_statement(size: usize) -> String {
              last_seen_at = excluded.last_seen_at, seen_run = excluded.seen_run,
              removed_at = excluded.removed_at, assign_state = excluded.assign_state,
              assign_reason = excluded.assign_reason, attempts = excluded.attempts,
-             next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id"
+             next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id, op_digest = excluded.op_digest, hold = excluded.hold"
     )
 }
 
@@ -143,7 +152,9 @@ fn bind<'q>(query: Query<'q>, device: &'q Device) -> Attempt<Query<'q>> {
         .bind(assignment.reason.as_str())
         .bind(i64::from(assignment.attempts))
         .bind(millis(assignment.next_attempt_at))
-        .bind(assignment.wanted.map(|revision| revision.0)))
+        .bind(assignment.wanted.map(|revision| revision.0))
+        .bind(device.op_digest)
+        .bind(device.hold.as_deref()))
 }
 
 /// Notes that devices were seen, and nothing else about them; no index has to follow. `run` is `None` when

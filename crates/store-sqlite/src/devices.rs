@@ -1,14 +1,14 @@
 //! Listing, finding and counting devices.
 
-use adelie_model::{AssignState, ProfileName, SerialNumber, ServerId};
-use adelie_store::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount};
+use adelie_model::{AssignState, EventId, ProfileName, SerialNumber, ServerId};
+use adelie_store::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount, StoredEvent};
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row, Sqlite, SqliteConnection};
 
-use crate::SqliteStore;
 use crate::failure::{Attempt, run};
 use crate::rows::{self, count, word};
+use crate::{SqliteStore, history};
 
 /// A view, from the tables `d` (devices), `s`, `r`, `w` and `p` that [`names`] joins.
 macro_rules! columns {
@@ -17,7 +17,7 @@ macro_rules! columns {
              d.os, d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
              d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra, d.op_date,
              d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.assign_state, d.assign_reason,
-             d.attempts, d.next_attempt_at, d.wanted_revision_id),
+             d.attempts, d.next_attempt_at, d.wanted_revision_id, d.op_digest, d.hold),
              s.name, w.name, p.error
          FROM "
     };
@@ -128,12 +128,26 @@ impl DeviceStore for SqliteStore {
         .await
     }
 
+    async fn device_events(
+        &self,
+        server: ServerId,
+        serial: &SerialNumber,
+        before: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>> {
+        run("read the history of a device", async {
+            history::of_device(&mut *self.read().await?, server, serial, before, limit).await
+        })
+        .await
+    }
+
     async fn state_counts(&self, server: Option<ServerId>) -> Result<Vec<StateCount>> {
         run("count devices by state", async {
-            let found: Vec<(i64, String, i64)> = sqlx::query_as(
+            let found: Vec<(i64, String, i64, i64)> = sqlx::query_as(
                 "-- state_counts
                  SELECT g.server_id, CASE WHEN p.error IS NOT NULL AND g.assign_state IN ('due', 'drifted')
-                     THEN 'held' ELSE g.assign_state END AS state, sum(g.devices)
+                     THEN 'held' ELSE g.assign_state END AS state, sum(g.devices),
+                     coalesce(sum(g.devices) FILTER (WHERE p.error IS NOT NULL AND g.assign_state IN ('due', 'drifted')), 0)
                  FROM (
                      SELECT server_id, assign_state, wanted_revision_id, count(*) AS devices
                      FROM devices INDEXED BY devices_by_state
@@ -149,11 +163,12 @@ impl DeviceStore for SqliteStore {
             .await?;
             found
                 .into_iter()
-                .map(|(server, state, devices)| {
+                .map(|(server, state, devices, refused)| {
                     Ok(StateCount {
                         server: ServerId(server),
                         state: word("devices.assign_state", &state, AssignState::parse)?,
                         devices: count("devices", devices)?,
+                        refused: count("devices", refused)?,
                     })
                 })
                 .collect()

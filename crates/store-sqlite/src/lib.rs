@@ -4,47 +4,72 @@
 //! first and writes later would fail as soon as another process has written in between, whatever the busy
 //! timeout. Other processes, like the command line beside the service, open the same file and take turns.
 
+mod absent;
 mod assign;
 mod batch;
 mod devices;
 mod failure;
 mod fence;
+mod history;
 mod leases;
 mod open;
+mod operate;
+#[cfg(test)]
+mod plan;
 mod profiles;
+mod retention;
 mod rows;
 mod servers;
 mod sync;
 mod tokens;
+mod troubles;
 mod work;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use adelie_model::Clock;
 use adelie_store::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use crate::absent::Sweeps;
 use crate::failure::Attempt;
-use crate::sync::Sweeps;
+use crate::open::Durability;
 
 /// A store in one SQLite file. Clones share their connections.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     sweeps: Sweeps,
+    clock: Arc<dyn Clock>,
 }
 
 impl SqliteStore {
     /// Opens the database in this file and brings its schema up to date. A new file is created with mode 0600,
-    /// a missing folder with 0700.
+    /// a missing folder with 0700. Leases are measured by `clock`, which has to be that of every process on the
+    /// file: its machine's.
     ///
     /// # Errors
     /// - `Open`, with a hint, when there is no database of ours that can be opened;
     /// - `SchemaTooNew` or `SchemaForeign` when another Adelie or another program made it. Nothing is changed then.
-    pub async fn open(path: &Path) -> Result<Self> {
-        let (writer, readers) = open::open(path).await?;
-        Ok(Self { writer, readers, sweeps: Sweeps::default() })
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::open_with(path, clock, Durability::Safe).await
+    }
+
+    /// The same for tests of many small transactions, which need not wait for the disk: a power cut loses or damages
+    /// the database. Several handles on one file work as with [`open`](Self::open).
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub async fn open_unsafe_fast(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::open_with(path, clock, Durability::None).await
+    }
+
+    async fn open_with(path: &Path, clock: Arc<dyn Clock>, durability: Durability) -> Result<Self> {
+        let (writer, readers) = open::open(path, durability).await?;
+        Ok(Self { writer, readers, sweeps: Sweeps::default(), clock })
     }
 
     /// Finishes what is under way, writes the log back into the file and closes it.
@@ -62,5 +87,11 @@ impl SqliteStore {
     /// The transaction that writes; there is one at a time.
     async fn write(&self) -> Attempt<Transaction<'static, Sqlite>> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("writer", &self.writer).finish_non_exhaustive()
     }
 }

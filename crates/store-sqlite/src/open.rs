@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use adelie_model::halt;
 use adelie_store::{Result, StoreError};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions, SqliteSynchronous};
@@ -25,14 +26,26 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// SQLite's result code for a lock that somebody else holds.
 const BUSY: i32 = 5;
 
-pub(crate) async fn open(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
+/// What a power cut may cost.
+#[derive(Clone, Copy)]
+pub(crate) enum Durability {
+    /// Nothing that was committed.
+    Safe,
+    /// The database: for tests.
+    None,
+}
+
+pub(crate) async fn open(path: &Path, durability: Durability) -> Result<(SqlitePool, SqlitePool)> {
     make_file(path)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .busy_timeout(PATIENCE)
         .foreign_keys(true)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(match durability {
+            Durability::Safe => SqliteSynchronous::Full,
+            Durability::None => SqliteSynchronous::Off,
+        })
         .statement_cache_capacity(200)
         // A page's rows at once: handing over fewer at a time costs more than reading them.
         .row_buffer_size(1000);
@@ -170,6 +183,7 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
             });
         }
     }
+    halt::point("migration.before_commit");
     transaction.commit().await.map_err(|error| not_migrated(path, error))
 }
 

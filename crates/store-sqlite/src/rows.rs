@@ -56,7 +56,7 @@ pub(crate) fn scope(text: &str) -> Scope {
     text.parse().unwrap_or_else(|_| Scope::Family(DeviceFamily::from(text)))
 }
 
-/// A device as the statements make it: one JSON array of its columns. Handing over 26 columns one by one took
+/// A device as the statements make it: one JSON array of its columns. Handing over the columns one by one took
 /// three times as long.
 #[derive(Deserialize)]
 struct DeviceRow(
@@ -86,10 +86,12 @@ struct DeviceRow(
     i64,
     Option<i64>,
     Option<i64>,
+    Option<i64>,
+    Option<String>,
 );
 
 /// How many columns a device has.
-pub(crate) const DEVICE_COLUMNS: usize = 26;
+pub(crate) const DEVICE_COLUMNS: usize = 28;
 
 /// The device in the first column of a row.
 pub(crate) fn device(row: &SqliteRow) -> Attempt<Device> {
@@ -120,6 +122,8 @@ pub(crate) fn device(row: &SqliteRow) -> Attempt<Device> {
         attempts,
         next_attempt_at,
         wanted_revision_id,
+        op_digest,
+        hold,
     ) = json("devices", row.try_get(0)?)?;
     Ok(Device {
         server: ServerId(server),
@@ -141,10 +145,12 @@ pub(crate) fn device(row: &SqliteRow) -> Attempt<Device> {
             extra: if extra == "{}" { serde_json::Map::new() } else { json("devices.extra", &extra)? },
         },
         op_date: maybe("devices.op_date", op_date)?,
+        op_digest,
         first_seen_at: moment("devices.first_seen_at", first_seen_at)?,
         last_seen_at: moment("devices.last_seen_at", last_seen_at)?,
         seen_run: RunId(seen_run),
         removed_at: maybe("devices.removed_at", removed_at)?,
+        hold,
         assignment: Assignment {
             state: word("devices.assign_state", &assign_state, AssignState::parse)?,
             reason: assign_reason,
@@ -180,6 +186,11 @@ pub(crate) fn server(row: &SqliteRow) -> Attempt<MdmServer> {
         last_error: row.try_get("last_error")?,
         wait_until: time("mdm_servers.wait_until", "wait_until")?,
         attention: row.try_get("attention")?,
+        setbacks: count("mdm_servers.setbacks", row.try_get("setbacks")?)?,
+        stuck: count("mdm_servers.stuck", row.try_get("stuck")?)?,
+        worked_on: row
+            .try_get::<Option<String>, _>("lease_owner")?
+            .zip(time("mdm_servers.lease_expires_at", "lease_expires_at")?),
     })
 }
 
@@ -191,6 +202,7 @@ pub(crate) fn run(row: &SqliteRow) -> Attempt<SyncRun> {
         server: ServerId(row.try_get("server_id")?),
         kind: word("sync_runs.kind", row.try_get("kind")?, SyncKind::parse)?,
         trigger: word("sync_runs.trigger", row.try_get("trigger")?, Trigger::parse)?,
+        requested_by: row.try_get("requested_by")?,
         started_at: moment("sync_runs.started_at", row.try_get("started_at")?)?,
         finished_at: maybe("sync_runs.finished_at", row.try_get("finished_at")?)?,
         outcome: word("sync_runs.outcome", row.try_get("outcome")?, RunOutcome::parse)?,

@@ -2,13 +2,17 @@
 
 use adelie_model::{ProfileName, RevisionId, ServerId, ServerName, Timestamp};
 use adelie_rules::Scope;
-use adelie_store::{Account, MdmServer, NewServer, Result, ServerDefault, ServerStore, StoreError};
+use adelie_store::page::NewEvent;
+use adelie_store::{
+    Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError, SyncSettings,
+};
 use async_trait::async_trait;
+use serde_json::{Map, Value, json};
 use sqlx::{Row, SqliteConnection};
 
-use crate::SqliteStore;
 use crate::failure::{Attempt, exists, run};
 use crate::rows::{self, to_json};
+use crate::{SqliteStore, batch};
 
 #[async_trait]
 impl ServerStore for SqliteStore {
@@ -77,15 +81,27 @@ impl ServerStore for SqliteStore {
         .await
     }
 
-    async fn set_paused(&self, id: ServerId, paused: bool) -> Result<()> {
+    async fn set_paused(&self, id: ServerId, paused: bool, by: &Operator) -> Result<()> {
         run("pause or resume an MDM server", async {
             let mut transaction = self.write().await?;
-            let done = sqlx::query("-- set_paused\nUPDATE mdm_servers SET paused = ?2 WHERE id = ?1")
-                .bind(id.0)
-                .bind(paused)
-                .execute(&mut *transaction)
-                .await?;
-            found(id, done.rows_affected())?;
+            let was: Option<bool> =
+                sqlx::query_scalar("-- was_paused\nSELECT paused FROM mdm_servers WHERE id = ?1")
+                    .bind(id.0)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            if was.ok_or_else(|| StoreError::no_server(id))? == paused {
+                return Ok(());
+            }
+            sqlx::query(
+                "-- set_paused
+                 UPDATE mdm_servers SET paused = ?2, work_at = CASE WHEN ?2 THEN work_at ELSE 0 END WHERE id = ?1",
+            )
+            .bind(id.0)
+            .bind(paused)
+            .execute(&mut *transaction)
+            .await?;
+            let kind = if paused { "server.paused" } else { "server.resumed" };
+            changed(&mut transaction, id, kind, json!({ "by": by.name }), by).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -137,14 +153,21 @@ impl ServerStore for SqliteStore {
         .await
     }
 
-    async fn set_defaults(&self, id: ServerId, defaults: &[(Scope, Option<ProfileName>)]) -> Result<()> {
+    async fn set_defaults(
+        &self,
+        id: ServerId,
+        defaults: &[(Scope, Option<ProfileName>)],
+        by: &Operator,
+    ) -> Result<()> {
         run("set the defaults of an MDM server", async {
             let mut transaction = self.write().await?;
-            let done =
-                sqlx::query("-- decide_all_anew\nUPDATE mdm_servers SET decide_after = '' WHERE id = ?1")
-                    .bind(id.0)
-                    .execute(&mut *transaction)
-                    .await?;
+            let done = sqlx::query(
+                "-- decide_all_anew
+                 UPDATE mdm_servers SET decide_after = '', work_at = 0 WHERE id = ?1",
+            )
+            .bind(id.0)
+            .execute(&mut *transaction)
+            .await?;
             found(id, done.rows_affected())?;
             for (scope, profile) in defaults {
                 match profile {
@@ -161,6 +184,40 @@ impl ServerStore for SqliteStore {
                     }
                 }
             }
+            let set: Map<_, _> = defaults
+                .iter()
+                .map(|(scope, profile)| (scope.to_string(), json!(profile.as_ref().map(ProfileName::as_str))))
+                .collect();
+            let data = json!({ "by": by.name, "defaults": set });
+            changed(&mut transaction, id, "server.defaults_changed", data, by).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn set_sync_settings(&self, id: ServerId, settings: &SyncSettings, by: &Operator) -> Result<()> {
+        run("set the sync settings of an MDM server", async {
+            let mut transaction = self.write().await?;
+            let before: Option<String> =
+                sqlx::query_scalar("-- settings_before\nSELECT sync_settings FROM mdm_servers WHERE id = ?1")
+                    .bind(id.0)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            let before = before.ok_or_else(|| StoreError::no_server(id))?;
+            let before: SyncSettings = rows::json("mdm_servers.sync_settings", &before)?;
+            sqlx::query(
+                "-- set_sync_settings
+                 UPDATE mdm_servers SET sync_settings = ?2, work_at = 0,
+                     decide_after = CASE WHEN ?3 THEN '' ELSE decide_after END
+                 WHERE id = ?1",
+            )
+            .bind(id.0)
+            .bind(to_json("mdm_servers.sync_settings", settings)?)
+            .bind(before.drift.unwrap_or_default() != settings.drift.unwrap_or_default())
+            .execute(&mut *transaction)
+            .await?;
+            let data = json!({ "by": by.name, "settings": settings });
+            changed(&mut transaction, id, "server.settings_changed", data, by).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -202,6 +259,17 @@ async fn set_default(
         return Err(StoreError::Missing { what: "profile", name: profile.to_string() }.into());
     }
     Ok(())
+}
+
+/// Writes what an operator has changed about an MDM server (field lesson L32).
+pub(crate) async fn changed(
+    transaction: &mut SqliteConnection,
+    id: ServerId,
+    kind: &'static str,
+    data: Value,
+    by: &Operator,
+) -> Attempt<()> {
+    batch::events(transaction, id, None, &[NewEvent { kind, serial: None, data }], by.now).await
 }
 
 /// Refuses to have written to an MDM server that does not exist.

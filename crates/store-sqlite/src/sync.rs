@@ -1,30 +1,22 @@
 //! Syncs: runs, pages, positions.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use adelie_model::{
-    AssignState, Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun,
-    Timestamp, Trigger,
+    Counts, Cursor, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt,
 };
-use adelie_store::page::{self, NewEvent, PageContext};
+use adelie_store::page::{self, PageContext};
 use adelie_store::{
-    AbsentCount, FullPhase, Lease, PageCommit, Result, RunEnd, StoreError, SyncPosition, SyncStore,
+    AbsentCount, FullPhase, Lease, PageCommit, Result, Retention, RunEnd, RunStart, StoreError, SyncPosition,
+    SyncStore,
 };
 use async_trait::async_trait;
-use serde_json::json;
 use sqlx::{Row, SqliteConnection};
 
 use crate::failure::{Attempt, run};
 use crate::rows::{self, count, word};
-use crate::{SqliteStore, batch, fence, work};
+use crate::{SqliteStore, absent, batch, fence, retention};
 
 #[async_trait]
 impl SyncStore for SqliteStore {
-    async fn servers_with_work(&self, now: Timestamp, limit: u32) -> Result<Vec<ServerId>> {
-        run("look for work", async { work::servers(&mut *self.read().await?, now, limit).await }).await
-    }
-
     async fn position(&self, server: ServerId) -> Result<SyncPosition> {
         run("read the sync position", async {
             let found = sqlx::query(
@@ -56,14 +48,7 @@ impl SyncStore for SqliteStore {
         .await
     }
 
-    async fn begin_run(
-        &self,
-        lease: &Lease,
-        kind: SyncKind,
-        trigger: Trigger,
-        restart: bool,
-        now: Timestamp,
-    ) -> Result<SyncRun> {
+    async fn begin_run(&self, lease: &Lease, start: &RunStart) -> Result<SyncRun> {
         run("begin a sync", async {
             let mut transaction = self.write().await?;
             let fenced = fence::pass(&mut transaction, lease).await?;
@@ -74,23 +59,24 @@ impl SyncStore for SqliteStore {
                  WHERE server_id = ?1 AND outcome = 'running'",
             )
             .bind(lease.server.0)
-            .bind(now.timestamp_millis())
+            .bind(start.now.timestamp_millis())
             .execute(&mut *transaction)
             .await?;
             let begun = sqlx::query(
                 r#"-- begin_run
-                 INSERT INTO sync_runs (server_id, kind, "trigger", started_at, outcome, epoch)
-                 VALUES (?1, ?2, ?3, ?4, 'running', ?5) RETURNING *"#,
+                 INSERT INTO sync_runs (server_id, kind, "trigger", requested_by, started_at, outcome, epoch)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6) RETURNING *"#,
             )
             .bind(lease.server.0)
-            .bind(kind.as_str())
-            .bind(trigger.as_str())
-            .bind(now.timestamp_millis())
+            .bind(start.kind.as_str())
+            .bind(start.trigger.as_str())
+            .bind(&start.requested_by)
+            .bind(start.now.timestamp_millis())
             .bind(lease.epoch)
             .fetch_one(&mut *transaction)
             .await?;
             let begun = rows::run(&begun)?;
-            if kind == SyncKind::Full && (restart || fenced.full_generation.is_none()) {
+            if start.kind == SyncKind::Full && (start.restart || fenced.full_generation.is_none()) {
                 sqlx::query(
                     "-- begin_full
                      UPDATE mdm_servers SET full_generation = ?2, full_phase = 'fetch', fetch_cursor = NULL, stuck = 0
@@ -127,6 +113,7 @@ impl SyncStore for SqliteStore {
             batch::events(&mut transaction, lease.server, Some(page.run), &plan.events, page.now).await?;
             add_counts(&mut transaction, page.run, &plan.counts).await?;
             move_cursor(&mut transaction, lease.server, page).await?;
+            halt::point("page.before_commit");
             transaction.commit().await?;
             Ok(plan.counts)
         })
@@ -194,11 +181,12 @@ impl SyncStore for SqliteStore {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
             let after = self.sweeps.after(lease.server, generation);
-            let mut serials = absent_batch(&mut transaction, lease.server, generation, &after, limit).await?;
+            let mut serials =
+                absent::batch(&mut transaction, lease.server, generation, &after, limit).await?;
             if serials.is_empty() && !after.is_empty() {
-                serials = absent_batch(&mut transaction, lease.server, generation, "", limit).await?;
+                serials = absent::batch(&mut transaction, lease.server, generation, "", limit).await?;
             }
-            let removed = remove(
+            let removed = absent::remove(
                 &mut transaction,
                 lease.server,
                 &serials,
@@ -256,93 +244,50 @@ impl SyncStore for SqliteStore {
         .await
     }
 
-    async fn runs(&self, server: ServerId, limit: u32) -> Result<Vec<SyncRun>> {
-        run("list the syncs of an MDM server", async {
-            let found = sqlx::query(
-                "-- runs
-                 SELECT * FROM sync_runs WHERE server_id = ?1 ORDER BY id DESC LIMIT ?2",
-            )
-            .bind(server.0)
-            .bind(limit)
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-            found.iter().map(rows::run).collect()
+    async fn runs(
+        &self,
+        server: Option<ServerId>,
+        before: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<SyncRun>> {
+        run("list syncs", async {
+            // Two statements, so that each is answered by the index of its order.
+            let statement = match server {
+                Some(_) => {
+                    "-- runs
+                     SELECT * FROM sync_runs WHERE server_id = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2"
+                }
+                None => {
+                    "-- all_runs
+                     SELECT * FROM sync_runs WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
+                }
+            };
+            let query = sqlx::query(statement).bind(before.map_or(i64::MAX, |run| run.0)).bind(limit);
+            let query = match server {
+                Some(server) => query.bind(server.0),
+                None => query,
+            };
+            query.fetch_all(&mut *self.read().await?).await?.iter().map(rows::run).collect()
         })
         .await
     }
-}
 
-/// How far the absent of each MDM server have been removed, so that a batch need not walk again over all the
-/// devices before it. A hint only: who finds nothing behind it looks from the start.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sweeps(Arc<Mutex<HashMap<ServerId, (RunId, SerialNumber)>>>);
-
-impl Sweeps {
-    fn after(&self, server: ServerId, generation: RunId) -> String {
-        let sweeps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match sweeps.get(&server) {
-            Some((of, serial)) if *of == generation => serial.as_str().to_owned(),
-            _ => String::new(),
-        }
+    async fn forget_old(&self, lease: &Lease, keep: &Retention, limit: u32) -> Result<u64> {
+        run("delete what need not be kept", async {
+            let mut transaction = self.write().await?;
+            let fenced = fence::pass(&mut transaction, lease).await?;
+            let forgotten = retention::Forgotten {
+                server: lease.server,
+                generation: fenced.full_generation,
+                limit,
+                now: self.clock.now(),
+            };
+            let rows = forgotten.delete(&mut transaction, keep).await?;
+            transaction.commit().await?;
+            Ok(rows)
+        })
+        .await
     }
-
-    fn reached(&self, server: ServerId, generation: RunId, serial: Option<&SerialNumber>) {
-        let mut sweeps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match serial {
-            Some(serial) => sweeps.insert(server, (generation, serial.clone())),
-            None => sweeps.remove(&server),
-        };
-    }
-}
-
-async fn absent_batch(
-    transaction: &mut SqliteConnection,
-    server: ServerId,
-    generation: RunId,
-    after: &str,
-    limit: u32,
-) -> Attempt<Vec<SerialNumber>> {
-    let serials: Vec<String> = sqlx::query_scalar(
-        "-- absent_batch
-         SELECT serial FROM devices
-         WHERE server_id = ?1 AND serial > ?2 AND removed_at IS NULL AND seen_run < ?3
-         ORDER BY serial LIMIT ?4",
-    )
-    .bind(server.0)
-    .bind(after)
-    .bind(generation.0)
-    .bind(limit)
-    .fetch_all(transaction)
-    .await?;
-    Ok(serials.into_iter().map(SerialNumber::from_apple).collect())
-}
-
-/// Makes those of these devices that are there tombstones, with their events. Returns how many were.
-pub(crate) async fn remove(
-    transaction: &mut SqliteConnection,
-    server: ServerId,
-    serials: &[SerialNumber],
-    reason: &'static str,
-    run: Option<RunId>,
-    now: Timestamp,
-) -> Attempt<u64> {
-    if serials.is_empty() {
-        return Ok(0);
-    }
-    let mut devices: Vec<_> = batch::load(transaction, server, serials).await?.into_values().collect();
-    devices.retain(|device| device.removed_at.is_none());
-    devices.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
-    let event = |was: AssignState, serial| NewEvent {
-        kind: "device.removed",
-        serial: Some(serial),
-        data: json!({ "was": was.as_str() }),
-    };
-    let events: Vec<_> =
-        devices.iter().map(|device| event(device.assignment.state, device.serial.clone())).collect();
-    let removed: Vec<_> = devices.into_iter().map(|device| page::remove(device, reason, now)).collect();
-    batch::upsert(transaction, &removed).await?;
-    batch::events(transaction, server, run, &events, now).await?;
-    Ok(removed.len() as u64)
 }
 
 async fn add_counts(transaction: &mut SqliteConnection, run: RunId, counts: &Counts) -> Attempt<()> {

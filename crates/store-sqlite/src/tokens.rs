@@ -90,7 +90,7 @@ impl TokenStore for SqliteStore {
             let done = sqlx::query(
                 "-- token_imported
                  UPDATE mdm_servers SET token_state = ?2, token_detail = NULL, token_since = ?3,
-                     next_sync_at = ?3, wait_until = NULL, lease_epoch = lease_epoch + 1,
+                     next_sync_at = ?3, wait_until = NULL, work_at = 0, lease_epoch = lease_epoch + 1,
                      lease_owner = NULL, lease_expires_at = NULL
                  WHERE id = ?1",
             )

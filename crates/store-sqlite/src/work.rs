@@ -1,63 +1,71 @@
 //! What is to be done, and when. Neither question may walk over the devices: they are asked all the time.
 
+use std::time::Duration;
+
 use adelie_model::{ServerId, Timestamp};
+use adelie_store::Lease;
 use sqlx::SqliteConnection;
 
 use crate::failure::Attempt;
+use crate::leases::whole_millis;
 use crate::rows::maybe;
 
-/// MDM servers with work, longest due first.
-pub(crate) async fn servers(
+/// MDM servers that are due at `?1` and that nobody holds at `?2`, longest due first.
+macro_rules! due {
+    () => {
+        "SELECT s.id FROM mdm_servers s INDEXED BY mdm_servers_by_work
+         WHERE s.paused = 0 AND s.work_at <= ?1 AND (s.wait_until IS NULL OR s.wait_until <= ?1)
+             AND (s.lease_owner IS NULL OR s.lease_expires_at <= ?2)
+             AND EXISTS (SELECT 1 FROM server_tokens t WHERE t.server_id = s.id AND t.is_current = 1)
+         ORDER BY s.work_at, s.id LIMIT "
+    };
+}
+
+const ANY_DUE: &str = concat!("-- any_due_server\n", due!(), "1");
+
+const CLAIM: &str = concat!(
+    "-- claim_due_servers
+     UPDATE mdm_servers SET lease_owner = ?3, lease_epoch = lease_epoch + 1, lease_expires_at = ?2 + ?4
+     WHERE id IN (",
+    due!(),
+    "?5) RETURNING id, lease_epoch, work_at"
+);
+
+/// Whether it is worth taking the write lock, for which others would have to wait.
+pub(crate) async fn any_due(
     connection: &mut SqliteConnection,
     now: Timestamp,
+    clock: Timestamp,
+) -> Attempt<bool> {
+    let found: Option<i64> = sqlx::query_scalar(ANY_DUE)
+        .bind(now.timestamp_millis())
+        .bind(clock.timestamp_millis())
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Takes the leases of up to `limit` MDM servers with work.
+pub(crate) async fn claim(
+    transaction: &mut SqliteConnection,
+    owner: &str,
+    ttl: Duration,
+    now: Timestamp,
+    clock: Timestamp,
     limit: u32,
-) -> Attempt<Vec<ServerId>> {
-    let found: Vec<i64> = sqlx::query_scalar(
-        "-- servers_with_work
-         WITH RECURSIVE ready (id, next_sync_at, decide_after, lease_epoch) AS MATERIALIZED (
-             SELECT id, next_sync_at, decide_after, lease_epoch FROM mdm_servers s
-             WHERE paused = 0 AND (wait_until IS NULL OR wait_until <= ?1)
-                 AND EXISTS (SELECT 1 FROM server_tokens t WHERE t.server_id = s.id AND t.is_current = 1)
-         ),
-         -- From one revision that devices in a state are to have to the next, a step each in the index,
-         -- however many devices there are of each.
-         states (state) AS (
-             VALUES ('due'), ('throttled'), ('failed'), ('sent'), ('drifted'), ('not_accessible')
-         ),
-         groups (server_id, state, revision_id) AS (
-             SELECT r.id, s.state, (SELECT min(d.wanted_revision_id) FROM devices d INDEXED BY devices_by_state
-                 WHERE d.server_id = r.id AND d.assign_state = s.state)
-             FROM ready r CROSS JOIN states s
-             UNION ALL
-             SELECT server_id, state, (SELECT min(d.wanted_revision_id) FROM devices d INDEXED BY devices_by_state
-                 WHERE d.server_id = g.server_id AND d.assign_state = g.state
-                     AND d.wanted_revision_id > g.revision_id)
-             FROM groups g WHERE g.revision_id IS NOT NULL
-         ),
-         due (server_id, due_at) AS (
-             SELECT id, coalesce(next_sync_at, 0) FROM ready
-             UNION ALL
-             SELECT id, 0 FROM ready WHERE decide_after IS NOT NULL
-             UNION ALL
-             SELECT g.server_id, max((SELECT min(d.next_attempt_at) FROM devices d INDEXED BY devices_by_state
-                     WHERE d.server_id = g.server_id AND d.assign_state = g.state
-                         AND d.wanted_revision_id = g.revision_id),
-                 -- A revision that Apple refuses waits until it is tried again; reading back does not.
-                 coalesce((SELECT p.next_attempt_at FROM published_profiles p
-                     WHERE p.server_id = g.server_id AND p.revision_id = g.revision_id AND p.error IS NOT NULL
-                         AND g.state IN ('due', 'throttled', 'failed')), 0))
-             FROM groups g WHERE g.revision_id IS NOT NULL
-             UNION ALL
-             SELECT r.id, 0 FROM ready r WHERE EXISTS (SELECT 1 FROM devices d INDEXED BY devices_by_state
-                 WHERE d.server_id = r.id AND d.assign_state = 'sent' AND d.sent_epoch <> r.lease_epoch)
-         )
-         SELECT server_id FROM due WHERE due_at <= ?1 GROUP BY server_id ORDER BY min(due_at), server_id LIMIT ?2",
-    )
-    .bind(now.timestamp_millis())
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
-    Ok(found.into_iter().map(ServerId).collect())
+) -> Attempt<Vec<Lease>> {
+    let mut claimed: Vec<(i64, i64, i64)> = sqlx::query_as(CLAIM)
+        .bind(now.timestamp_millis())
+        .bind(clock.timestamp_millis())
+        .bind(owner)
+        .bind(whole_millis(ttl))
+        .bind(limit)
+        .fetch_all(transaction)
+        .await?;
+    // What is returned comes in no order.
+    claimed.sort_unstable_by_key(|(id, _, work_at)| (*work_at, *id));
+    let lease = |(id, epoch, _)| Lease { server: ServerId(id), owner: owner.to_owned(), epoch };
+    Ok(claimed.into_iter().map(lease).collect())
 }
 
 /// When the next assignment or read-back of one MDM server is due. Devices of a refused profile wait for the
@@ -91,4 +99,21 @@ pub(crate) async fn next_attempt(
     .fetch_one(connection)
     .await?;
     Ok(maybe("devices.next_attempt_at", next)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asking for work every second costs a look into the index when there is none.
+    #[tokio::test]
+    async fn asking_for_work_is_a_look_into_the_index() {
+        for statement in [ANY_DUE, CLAIM] {
+            let plan = crate::plan::of(statement).await;
+            let index = "s USING INDEX mdm_servers_by_work (work_at<?)";
+            assert!(plan.iter().any(|step| step.contains(index)), "{plan:#?}");
+            let dear = |step: &&String| step.contains("SCAN") || step.contains("TEMP B-TREE");
+            assert_eq!(plan.iter().find(dear), None, "{plan:#?}");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! The contract that every store keeps, on SQLite.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use adelie_model::{Clock, Timestamp, to_millis};
 use adelie_store::Store;
 use adelie_store::contract::{Fixture, StoredEvent};
 use adelie_store_sqlite::SqliteStore;
@@ -10,16 +12,36 @@ use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
+/// Leases run out in real time, because the suite waits for it.
+struct RealClock;
+
+#[async_trait]
+impl Clock for RealClock {
+    #[expect(clippy::disallowed_methods, reason = "the clock of a file's database is its machine's")]
+    fn now(&self) -> Timestamp {
+        to_millis(chrono::Utc::now())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
 struct TempDatabase {
     folder: TempDir,
     store: SqliteStore,
 }
 
+async fn open(folder: &TempDir) -> SqliteStore {
+    SqliteStore::open(&folder.path().join("adelie.db"), Arc::new(RealClock))
+        .await
+        .expect("the database of the test")
+}
+
 impl TempDatabase {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("the database of the test");
-        let store =
-            SqliteStore::open(&folder.path().join("adelie.db")).await.expect("the database of the test");
+        let store = open(&folder).await;
         Self { folder, store }
     }
 }
@@ -31,9 +53,7 @@ impl Fixture for TempDatabase {
     }
 
     async fn another(&self) -> Arc<dyn Store> {
-        Arc::new(
-            SqliteStore::open(&self.folder.path().join("adelie.db")).await.expect("the database of the test"),
-        )
+        Arc::new(open(&self.folder).await)
     }
 
     async fn events(&self) -> Vec<StoredEvent> {

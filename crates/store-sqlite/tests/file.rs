@@ -3,12 +3,20 @@
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use adelie_model::{ServerName, Timestamp};
-use adelie_store::{NewServer, ServerStore, StoreError};
+use adelie_model::{ManualClock, SerialNumber, ServerName, Timestamp};
+use adelie_store::{
+    DeviceStore, LeaseAnswer, LeaseStore, NewServer, Result, ServerStore, StoreError, SyncStore,
+};
 use adelie_store_sqlite::SqliteStore;
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+async fn open(path: &Path) -> Result<SqliteStore> {
+    SqliteStore::open(path, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))).await
+}
 
 fn server(name: &str) -> NewServer {
     NewServer {
@@ -31,7 +39,7 @@ async fn raw(path: &Path, statement: &'static str) {
 
 async fn refusal(path: &Path) -> StoreError {
     let before = std::fs::read(path).ok();
-    let error = SqliteStore::open(path).await.expect_err("it must not open");
+    let error = open(path).await.expect_err("it must not open");
     assert_eq!(std::fs::read(path).ok(), before, "nothing is written to what is refused");
     error
 }
@@ -47,7 +55,7 @@ fn open_error(error: StoreError) -> String {
 async fn a_new_database_is_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/of/adelie.db");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = open(&path).await.unwrap();
     store.add_server(&server("lab"), Timestamp::UNIX_EPOCH).await.unwrap();
     for name in ["adelie.db", "adelie.db-wal", "adelie.db-shm"] {
         assert_eq!(mode(&path.with_file_name(name)), 0o600, "{name}");
@@ -60,7 +68,7 @@ async fn a_new_database_is_private() {
 async fn a_closed_database_is_one_file_and_opens_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("adelie.db");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = open(&path).await.unwrap();
     store.add_server(&server("lab"), Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(store.servers().await.unwrap().len(), 1);
     store.close().await;
@@ -68,7 +76,7 @@ async fn a_closed_database_is_one_file_and_opens_again() {
         std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(files, ["adelie.db"], "the log is written back");
     assert!(store.servers().await.is_err(), "a closed store says so");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = open(&path).await.unwrap();
     assert_eq!(store.servers().await.unwrap()[0].name, "lab".parse::<ServerName>().unwrap());
 }
 
@@ -76,14 +84,14 @@ async fn a_closed_database_is_one_file_and_opens_again() {
 #[tokio::test]
 async fn what_was_committed_survives_without_a_clean_end() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("adelie.db")).await.unwrap();
+    let store = open(&folder.path().join("adelie.db")).await.unwrap();
     store.add_server(&server("lab"), Timestamp::UNIX_EPOCH).await.unwrap();
     let crashed = folder.path().join("crashed.db");
     for suffix in ["", "-wal"] {
         let from = folder.path().join(format!("adelie.db{suffix}"));
         std::fs::copy(from, folder.path().join(format!("crashed.db{suffix}"))).unwrap();
     }
-    let found = SqliteStore::open(&crashed).await.unwrap().servers().await.unwrap();
+    let found = open(&crashed).await.unwrap().servers().await.unwrap();
     assert_eq!(found.len(), 1);
 }
 
@@ -91,7 +99,7 @@ async fn what_was_committed_survives_without_a_clean_end() {
 async fn a_newer_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("adelie.db");
-    SqliteStore::open(&path).await.unwrap().close().await;
+    open(&path).await.unwrap().close().await;
     raw(
         &path,
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -106,10 +114,10 @@ async fn a_newer_schema_is_refused() {
 async fn a_changed_or_unknown_migration_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("adelie.db");
-    SqliteStore::open(&path).await.unwrap().close().await;
+    open(&path).await.unwrap().close().await;
     raw(&path, "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1").await;
     assert!(matches!(refusal(&path).await, StoreError::SchemaForeign(1)));
-    raw(&path, "UPDATE _sqlx_migrations SET version = 0").await;
+    raw(&path, "UPDATE _sqlx_migrations SET version = 0 WHERE version = 1").await;
     assert!(matches!(refusal(&path).await, StoreError::SchemaForeign(0)));
 }
 
@@ -137,6 +145,40 @@ async fn what_is_no_database_is_named_as_such() {
     assert!(error.contains("is a file, not a folder"), "{error}");
 }
 
+/// The database of an older Adelie keeps what is in it, and every server in it is looked at.
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adelie.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::migrate!().run_to(1, &mut connection).await.unwrap();
+    let old = "INSERT INTO mdm_servers (name, base_url, paused, created_at, next_sync_at)
+             VALUES ('lab', 'http://127.0.0.1', 0, 5, 9000);
+         INSERT INTO token_keys (id, server_id, certificate, private_key, created_at)
+             VALUES (x'01', 1, x'', x'', 5);
+         INSERT INTO server_tokens (id, server_id, key_id, consumer_key, secrets, expires_at, imported_at, is_current)
+             VALUES (x'02', 1, x'01', 'CK', x'', 5, 5, 1);
+         INSERT INTO devices (server_id, serial, extra, first_seen_at, last_seen_at, seen_run, assign_state,
+                 assign_reason, attempts)
+             VALUES (1, 'A', '{}', 5, 5, 1, 'unmatched', '', 0);
+         INSERT INTO sync_runs (server_id, kind, \"trigger\", started_at, outcome, epoch)
+             VALUES (1, 'full', 'manual', 5, 'running', 1);
+         INSERT INTO events (server_id, serial, kind, at, data) VALUES (1, 'A', 'device.added', 5, '{}')";
+    sqlx::raw_sql(old).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+
+    let store = open(&path).await.unwrap();
+    let device = store.device(&SerialNumber::from_apple("A".to_owned())).await.unwrap().remove(0).device;
+    assert_eq!((device.hold, device.op_digest), (None, None));
+    assert_eq!(store.device_events(device.server, &device.serial, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.runs(None, None, 10).await.unwrap()[0].requested_by, None);
+    assert_eq!(store.servers().await.unwrap()[0].setbacks, 0);
+    let claimed =
+        store.claim_due_servers("us", Duration::from_secs(60), Timestamp::UNIX_EPOCH, 10).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+}
+
 /// The service and the command line may both find an empty folder.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_new_database_may_be_opened_by_several_at_once() {
@@ -147,7 +189,7 @@ async fn a_new_database_may_be_opened_by_several_at_once() {
             .map(|number| {
                 let path = path.clone();
                 tokio::spawn(async move {
-                    let store = SqliteStore::open(&path).await?;
+                    let store = open(&path).await?;
                     store.add_server(&server(&format!("server {number}")), Timestamp::UNIX_EPOCH).await?;
                     Ok::<_, StoreError>(store)
                 })
@@ -169,6 +211,26 @@ async fn an_empty_file_becomes_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("adelie.db");
     std::fs::write(&path, "").unwrap();
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = open(&path).await.unwrap();
     assert!(store.servers().await.unwrap().is_empty());
+}
+
+/// Handles of one test share a clock, and with it the leases; the log of such a database is not waited for.
+#[tokio::test]
+async fn leases_run_out_by_the_clock_that_was_passed_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adelie.db");
+    let clock = ManualClock::new(Timestamp::UNIX_EPOCH + Duration::from_secs(5));
+    let ours = SqliteStore::open_unsafe_fast(&path, Arc::new(clock.clone())).await.unwrap();
+    let theirs = SqliteStore::open_unsafe_fast(&path, Arc::new(clock.clone())).await.unwrap();
+    let lab = ours.add_server(&server("lab"), Timestamp::UNIX_EPOCH).await.unwrap();
+    let minute = Duration::from_secs(60);
+    assert!(matches!(ours.acquire_lease(lab, "us", minute).await.unwrap(), LeaseAnswer::Ours(_)));
+    clock.advance(Duration::from_secs(59));
+    let LeaseAnswer::Held { owner, until } = theirs.acquire_lease(lab, "them", minute).await.unwrap() else {
+        panic!("two owners");
+    };
+    assert_eq!((owner.as_str(), until), ("us", Timestamp::UNIX_EPOCH + Duration::from_secs(65)));
+    clock.advance(Duration::from_secs(1));
+    assert!(matches!(theirs.acquire_lease(lab, "them", minute).await.unwrap(), LeaseAnswer::Ours(_)));
 }

@@ -1,17 +1,19 @@
 //! Lists of many devices: past the first few thousand they take another way, which must list the same.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use adelie_model::{
-    Actual, AssignState, Cursor, DeviceFamily, SerialNumber, ServerId, SyncKind, SyncPhase, Timestamp,
-    Trigger,
+    Actual, AssignState, Cursor, DeviceFamily, ManualClock, SerialNumber, ServerId, SyncKind, SyncPhase,
+    Timestamp, Trigger,
 };
 use adelie_rules::Scope;
 use adelie_store::page::Record;
 use adelie_store::{
     AssignStore, DeviceFilter, DevicePosition, DeviceStore, DeviceView, LeaseAnswer, LeaseStore, NewProfile,
-    NewServer, PageCommit, ProfileStore, PublishOutcome, ServerStore, Settlement, SyncStore,
+    NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, RunStart, ServerStore, Settlement,
+    SyncStore,
 };
 use adelie_store_sqlite::SqliteStore;
 
@@ -19,6 +21,11 @@ const DEVICES: u32 = 5000;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs())
+}
+
+async fn open(folder: &tempfile::TempDir) -> SqliteStore {
+    let clock = Arc::new(ManualClock::new(at(0)));
+    SqliteStore::open_unsafe_fast(&folder.path().join("adelie.db"), clock).await.expect("a database")
 }
 
 /// Mostly iPhones; a few Macs far apart; the last device is called `needle`.
@@ -57,11 +64,18 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
             content_hash: String::new(),
         };
         let revision = store.add_profile(&profile, at(0)).await.expect("stored");
-        store.set_defaults(server, &[(scope.clone(), Some(profile.name))]).await.expect("stored");
+        let by = Operator { name: "kim".to_owned(), now: at(0) };
+        store.set_defaults(server, &[(scope.clone(), Some(profile.name))], &by).await.expect("stored");
         revisions.insert(scope.to_string(), revision.id);
     }
-    let run =
-        store.begin_run(&lease, SyncKind::Full, Trigger::Manual, false, at(1)).await.expect("stored").id;
+    let start = RunStart {
+        kind: SyncKind::Full,
+        trigger: Trigger::Manual,
+        requested_by: None,
+        restart: false,
+        now: at(1),
+    };
+    let run = store.begin_run(&lease, &start).await.expect("stored").id;
     let page = PageCommit {
         run,
         seen_run: run,
@@ -108,7 +122,7 @@ async fn walk(store: &SqliteStore, filter: &DeviceFilter, limit: u32) -> Vec<Dev
 #[tokio::test]
 async fn rare_and_common_things_are_listed_alike() {
     let folder = tempfile::tempdir().expect("stored");
-    let store = SqliteStore::open(&folder.path().join("adelie.db")).await.expect("stored");
+    let store = open(&folder).await;
     fill(&store, "first").await;
     let second = fill(&store, "second").await;
     let all = walk(&store, &DeviceFilter::default(), 1700).await;
@@ -159,7 +173,7 @@ async fn rare_and_common_things_are_listed_alike() {
 #[tokio::test]
 async fn a_position_before_or_behind_the_server_is_understood() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = SqliteStore::open(&folder.path().join("adelie.db")).await.expect("opens");
+    let store = open(&folder).await;
     let first = fill(&store, "first").await;
     let second = fill(&store, "second").await;
     let position = |server| DevicePosition { server, serial: SerialNumber::from_apple("S00000".to_owned()) };

@@ -1,8 +1,8 @@
 use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, ServerId, Timestamp};
 use async_trait::async_trait;
 
-use crate::page::Record;
-use crate::{Lease, Result};
+use crate::page::{Action, Operated, Record};
+use crate::{Lease, Operator, Result};
 
 /// Devices of one MDM server that are due for one revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,35 @@ pub struct Settlement {
     pub profile_uuid: Option<ProfileUuid>,
 }
 
+/// What Apple said of single devices when asked (device details).
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// The devices that it showed.
+    pub records: Vec<Record>,
+    /// Those of which it said that they are not this MDM server's.
+    pub gone: Vec<SerialNumber>,
+    /// Whether a device of which nothing is stored, or only that it had left, is added (field lesson L7). An operator
+    /// who asks wants that; a read-back that comes late must not bring back what a listing has removed.
+    pub add: bool,
+}
+
+/// Devices of one MDM server that are in the same trouble for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The MDM server.
+    pub server: ServerId,
+    /// Their state, as people see it: devices of a refused profile are held.
+    pub state: AssignState,
+    /// Why.
+    pub reason: String,
+    /// How many there are.
+    pub devices: u64,
+    /// When the first of them is worked on next.
+    pub next_attempt_at: Option<Timestamp>,
+    /// One of them.
+    pub example: SerialNumber,
+}
+
 /// Assignments: deciding anew, claiming, settling. Every write is fenced by the lease.
 #[async_trait]
 pub trait AssignStore: Send + Sync {
@@ -62,8 +91,9 @@ pub trait AssignStore: Send + Sync {
         verify_at: Timestamp,
     ) -> Result<Vec<Claim>>;
 
-    /// Stores what became of devices that were sent for a revision under this lease. Devices that are no longer
-    /// `sent` for it (removed meanwhile, or already sent for another revision) are left alone.
+    /// Stores what became of devices that were sent for a revision under this lease, with the events of
+    /// [`page::settled`](crate::page::settled). Devices that are no longer `sent` for it (removed meanwhile, or
+    /// already sent for another revision) are left alone; those that an operator holds become `held`.
     async fn settle(
         &self,
         lease: &Lease,
@@ -87,16 +117,29 @@ pub trait AssignStore: Send + Sync {
         at: Timestamp,
     ) -> Result<()>;
 
-    /// Stores what Apple says of single devices when asked (device details): merges it and decides with
-    /// the outcome known. `gone` are those that Apple says are not this server's: they become removed.
-    async fn commit_details(
-        &self,
-        lease: &Lease,
-        records: &[Record],
-        gone: &[SerialNumber],
-        now: Timestamp,
-    ) -> Result<()>;
+    /// Stores what Apple says of single devices when asked: merges it and decides with the outcome known. Those that
+    /// are gone become removed.
+    async fn commit_details(&self, lease: &Lease, details: &Details, now: Timestamp) -> Result<()>;
 
     /// When the next assignment of this server is due, if any.
     async fn next_attempt_at(&self, server: ServerId) -> Result<Option<Timestamp>>;
+
+    /// What is not as it should be, of one MDM server or of all, most devices first: devices that are held, throttled,
+    /// failed, not accessible, drifted, or due for a profile that Apple refuses, grouped by state and reason. Up to
+    /// `limit` groups.
+    async fn troubles(&self, server: Option<ServerId>, limit: u32) -> Result<Vec<Trouble>>;
+
+    /// Does to devices of one MDM server what an operator asks for, by [`page::operate`](crate::page::operate), and
+    /// makes the work on the server due at once. Not fenced: it takes its turn with whoever holds the lease.
+    /// One answer per serial number, in their order.
+    async fn operate(
+        &self,
+        server: ServerId,
+        serials: &[SerialNumber],
+        action: &Action,
+        by: &Operator,
+    ) -> Result<Vec<Operated>>;
+
+    /// Makes profiles that Apple has refused due to be tried again at once. Returns how many there were.
+    async fn retry_profiles(&self, server: ServerId, by: &Operator) -> Result<u64>;
 }

@@ -1,5 +1,9 @@
-use adelie_model::{AssignState, Device, DeviceFamily, ProfileName, SerialNumber, ServerId, ServerName};
+use adelie_model::{
+    AssignState, Device, DeviceFamily, EventId, ProfileName, RunId, SerialNumber, ServerId, ServerName,
+    Timestamp,
+};
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::Result;
 
@@ -61,6 +65,39 @@ pub struct StateCount {
     pub state: AssignState,
     /// The devices in it.
     pub devices: u64,
+    /// Those of them that are held because Apple refuses their profile; the others in `held` are an operator's.
+    pub refused: u64,
+}
+
+/// Something that happened, as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredEvent {
+    /// Its number; later events have greater ones.
+    pub id: EventId,
+    /// The MDM server that it happened at.
+    pub server: ServerId,
+    /// When.
+    pub at: Timestamp,
+    /// Like `device.added`.
+    pub kind: String,
+    /// The device it is about; `None` when it is about several or about the server.
+    pub serial: Option<SerialNumber>,
+    /// The run that found it.
+    pub run: Option<RunId>,
+    /// Details. A list of serial numbers is left out of the history of a single device.
+    pub data: Value,
+}
+
+impl StateCount {
+    /// How many of them wait for somebody: what an operator holds is as somebody wants it.
+    #[must_use]
+    pub fn need_attention(&self) -> u64 {
+        match self.state {
+            AssignState::Held => self.refused,
+            state if state.needs_attention() => self.devices,
+            _ => 0,
+        }
+    }
 }
 
 /// Reading devices.
@@ -76,6 +113,16 @@ pub trait DeviceStore: Send + Sync {
 
     /// A serial number at every MDM server that has or had it.
     async fn device(&self, serial: &SerialNumber) -> Result<Vec<DeviceView>>;
+
+    /// What happened to a device at an MDM server, newest first, up to `limit` events before `before`: those about it
+    /// alone, and those about several whose `serial_numbers` name it.
+    async fn device_events(
+        &self,
+        server: ServerId,
+        serial: &SerialNumber,
+        before: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>>;
 
     /// Devices by state, of one MDM server or of all.
     async fn state_counts(&self, server: Option<ServerId>) -> Result<Vec<StateCount>>;

@@ -23,15 +23,15 @@ mod servers;
 mod sync;
 mod tokens;
 
-pub use assign::{AssignStore, Claim, DueGroup, Settlement};
-pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount};
+pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
+pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount, StoredEvent};
 pub use error::{StoreError, moment};
-pub use leases::{Lease, LeaseAnswer, LeaseStore};
+pub use leases::{Lease, LeaseAnswer, LeaseStore, WorkEnd};
 pub use policy::{Policy, Published};
 pub use profiles::{NewProfile, ProfileStore, PublishOutcome, Revision};
 pub use seal::{MasterKey, SealError, Sealed, Vault};
-pub use servers::{Account, MdmServer, NewServer, ServerDefault, ServerStore, SyncSettings};
-pub use sync::{AbsentCount, FullPhase, PageCommit, RunEnd, SyncPosition, SyncStore};
+pub use servers::{Account, MdmServer, NewServer, Operator, ServerDefault, ServerStore, SyncSettings};
+pub use sync::{AbsentCount, FullPhase, PageCommit, Retention, RunEnd, RunStart, SyncPosition, SyncStore};
 pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenStore};
 
 /// Everything stored, behind one handle. `adelie` picks the driver; nobody else knows which it is.

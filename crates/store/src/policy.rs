@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use adelie_model::{Device, ProfileUuid, PublishedId, RevisionId, ServerId, Timestamp};
+use adelie_model::{Device, DriftMode, ProfileUuid, PublishedId, RevisionId, ServerId, Timestamp};
 use adelie_rules::Defaults;
 
 /// A revision at Apple, for one MDM server.
@@ -31,6 +31,8 @@ pub struct Policy {
     pub defaults: Defaults,
     /// Apple's UUID of each revision that is defined at this MDM server.
     pub published: HashMap<RevisionId, ProfileUuid>,
+    /// What is done about drift.
+    pub drift: DriftMode,
 }
 
 impl Policy {

@@ -1,4 +1,4 @@
-use adelie_model::{ProfileName, RevisionId, ServerId, ServerName, Timestamp};
+use adelie_model::{DriftMode, ProfileName, RevisionId, ServerId, ServerName, Timestamp};
 use adelie_rules::Scope;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,13 @@ pub struct MdmServer {
     pub wait_until: Option<Timestamp>,
     /// What waits for an operator's word, like a removal of too many devices (field lesson L9).
     pub attention: Option<String>,
+    /// Pieces of work in a row that met with trouble.
+    pub setbacks: u32,
+    /// Syncs in a row that Apple ended with the cursor it was sent (field lesson L2).
+    pub stuck: u32,
+    /// Who works on it at this moment, and until when at the latest; also a lease that has run out and that nobody
+    /// has taken since.
+    pub worked_on: Option<(String, Timestamp)>,
 }
 
 /// Settings of one MDM server that differ from the defaults of design section 4.
@@ -50,6 +57,24 @@ pub struct SyncSettings {
     /// Seconds between full syncs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_interval_s: Option<u32>,
+    /// Seconds between syncs that an operator asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_interval_s: Option<u32>,
+    /// Seconds between full syncs that an operator asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_full_interval_s: Option<u32>,
+    /// Seconds without progress after which a run ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress_deadline_s: Option<u32>,
+    /// Percent of the devices that a full sync may remove without an operator's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removal_percent: Option<u32>,
+    /// Days after which a removed device is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tombstone_days: Option<u32>,
+    /// What is done about drift.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftMode>,
 }
 
 /// An MDM server to be added.
@@ -92,6 +117,15 @@ pub struct ServerDefault {
     pub revision: RevisionId,
 }
 
+/// Who does something by hand, and when: what is written beside every change (field lesson L32).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The name of the operating-system user, or whatever else names a person.
+    pub name: String,
+    /// The moment.
+    pub now: Timestamp,
+}
+
 /// MDM servers and their settings.
 #[async_trait]
 pub trait ServerStore: Send + Sync {
@@ -110,18 +144,27 @@ pub trait ServerStore: Send + Sync {
     /// The MDM server with this number.
     async fn server_by_id(&self, id: ServerId) -> Result<Option<MdmServer>>;
 
-    /// Pauses or resumes it.
-    async fn set_paused(&self, id: ServerId, paused: bool) -> Result<()>;
+    /// Pauses or resumes it, and writes who did it.
+    async fn set_paused(&self, id: ServerId, paused: bool, by: &Operator) -> Result<()>;
 
     /// The default profiles of an MDM server, in the order of [`Scope`].
     async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>>;
 
-    /// Sets, or with `None` takes away, defaults, all in one transaction; and marks every device of the
-    /// server to be decided anew (field lesson L25).
+    /// Sets, or with `None` takes away, defaults, all in one transaction; marks every device of the
+    /// server to be decided anew (field lesson L25), and writes who did it (field lesson L32).
     ///
     /// # Errors
     /// `Missing` when a profile does not exist; then nothing is changed.
-    async fn set_defaults(&self, id: ServerId, defaults: &[(Scope, Option<ProfileName>)]) -> Result<()>;
+    async fn set_defaults(
+        &self,
+        id: ServerId,
+        defaults: &[(Scope, Option<ProfileName>)],
+        by: &Operator,
+    ) -> Result<()>;
+
+    /// Replaces its own sync settings, makes its next work due at once, and writes who did it. A change of what is
+    /// done about drift marks every device of the server to be decided anew.
+    async fn set_sync_settings(&self, id: ServerId, settings: &SyncSettings, by: &Operator) -> Result<()>;
 
     /// Keeps that Apple has asked to be left alone until a moment, so that the next process obeys it too. A later
     /// moment that stands there already stays; importing another token clears it.

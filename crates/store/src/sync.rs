@@ -47,6 +47,32 @@ pub struct PageCommit {
     pub now: Timestamp,
 }
 
+/// A run that is to begin.
+#[derive(Clone, Debug)]
+pub struct RunStart {
+    /// What it asks Apple for.
+    pub kind: SyncKind,
+    /// Who or what asked.
+    pub trigger: Trigger,
+    /// The operator who asked.
+    pub requested_by: Option<String>,
+    /// Whether a full sync that is under way begins anew.
+    pub restart: bool,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// What is no longer worth keeping of an MDM server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Devices that were removed before this moment are deleted.
+    pub tombstones_before: Timestamp,
+    /// Events before this moment are deleted.
+    pub events_before: Timestamp,
+    /// So many of the latest runs are kept.
+    pub runs: u32,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug)]
 pub struct RunEnd {
@@ -78,24 +104,13 @@ pub struct AbsentCount {
 /// Syncs: runs, pages, positions. Every write is fenced by the lease.
 #[async_trait]
 pub trait SyncStore: Send + Sync {
-    /// MDM servers that are not paused, have a token, need not wait for Apple, and whose next sync is due or that have assignments,
-    /// decisions or read-backs due at `now`, longest due first.
-    async fn servers_with_work(&self, now: Timestamp, limit: u32) -> Result<Vec<ServerId>>;
-
     /// Where the copy stands.
     async fn position(&self, server: ServerId) -> Result<SyncPosition>;
 
     /// Begins a run. A full run that finds a full sync under way goes on with it, unless `restart` says to
     /// begin the listing anew under a new generation. Runs of this server that a killed process left
     /// `running` end as failed, with the reason that they were interrupted.
-    async fn begin_run(
-        &self,
-        lease: &Lease,
-        kind: SyncKind,
-        trigger: Trigger,
-        restart: bool,
-        now: Timestamp,
-    ) -> Result<SyncRun>;
+    async fn begin_run(&self, lease: &Lease, start: &RunStart) -> Result<SyncRun>;
 
     /// Stores a page: folds it, merges it, decides, marks what is due, writes events and the cursor.
     /// The last page of a listing makes its cursor the delta cursor and moves the full sync on to `Sync`.
@@ -126,6 +141,12 @@ pub trait SyncStore: Send + Sync {
     /// Ends a run and says when the next is due.
     async fn end_run(&self, lease: &Lease, end: &RunEnd) -> Result<()>;
 
-    /// The latest runs of a server, newest first.
-    async fn runs(&self, server: ServerId, limit: u32) -> Result<Vec<SyncRun>>;
+    /// The latest runs of a server, or of all, newest first; those before `before`.
+    async fn runs(&self, server: Option<ServerId>, before: Option<RunId>, limit: u32)
+    -> Result<Vec<SyncRun>>;
+
+    /// Deletes up to `limit` each of the tombstones and runs of the lease's MDM server, and of the oldest events of all,
+    /// that need not be kept. A tombstone goes with a `device.deleted` event. Returns how many rows went; 0 means that
+    /// none is left.
+    async fn forget_old(&self, lease: &Lease, keep: &Retention, limit: u32) -> Result<u64>;
 }

@@ -4,9 +4,11 @@ mod context;
 mod deny;
 mod deploy;
 mod layers;
+mod lessons;
 mod licences;
 mod links;
 mod manifests;
+mod mutations;
 mod process;
 mod product;
 mod readme;
@@ -40,6 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "unused", about: "every dependency is used", run: unused::check },
     Step { name: "links", about: "links between documents lead somewhere", run: links::check },
     Step { name: "deploy", about: "systemd accepts the unit", run: deploy::check },
+    Step { name: "mutants", about: "every mutation fits the code", run: mutations::check },
     Step { name: "deny", about: "cargo-deny agrees, where it is installed", run: deny::cargo_deny },
     Step { name: "clippy", about: "no warning in any target", run: clippy },
     Step { name: "tests", about: "the README's test command passes", run: suite::run },
@@ -58,6 +61,10 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["ci"] => run_all(&context),
         ["generate"] => match product::generate(&context) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&format!("{error:#}")),
+        },
+        ["mutations", rest @ ..] if rest.len() < 2 => match mutations::run(&context, rest.first().copied()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&format!("{error:#}")),
         },
@@ -113,9 +120,10 @@ fn run_one(context: &Context, step: &Step) -> ExitCode {
 
 fn usage() {
     say("Checks of the workspace.\n");
-    say("Usage: cargo xtask <ci | generate | STEP>\n");
+    say("Usage: cargo xtask <ci | generate | mutations [NAME] | STEP>\n");
     say("  ci          every step below, in this order, until one fails");
-    say("  generate    writes the generated files (docs/cli.md)\n");
+    say("  generate    writes the generated files (docs/cli.md, docs/lessons.md)");
+    say("  mutations   breaks the engine on purpose and sees whether the simulated world finds out\n");
     for step in STEPS {
         say(&format!("  {:<11} {}", step.name, step.about));
     }

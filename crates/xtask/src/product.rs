@@ -7,29 +7,36 @@ use serde::Deserialize;
 
 use crate::context::Context;
 use crate::process::{cargo, program, say};
-use crate::readme;
+use crate::{lessons, readme};
 
-/// The reference of all commands, written from the program's own help.
-const CLI_REFERENCE: &str = "docs/cli.md";
+/// What writes a page.
+type Writer = fn(&Context) -> Result<String>;
+
+/// The generated pages: the reference of all commands, written from the program's own help, and the table of field
+/// lessons, written from the tests.
+const GENERATED: [(&str, Writer); 2] = [("docs/cli.md", cli_reference), (lessons::TABLE, lessons::table)];
 
 /// `cargo xtask generate`.
 pub(crate) fn generate(context: &Context) -> Result<()> {
-    let text = cli_reference(context)?;
-    let path = context.root.join(CLI_REFERENCE);
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    say(&format!("wrote {CLI_REFERENCE}"));
+    for (page, write) in GENERATED {
+        let path = context.root.join(page);
+        std::fs::write(&path, write(context)?).with_context(|| format!("cannot write {}", path.display()))?;
+        say(&format!("wrote {page}"));
+    }
     Ok(())
 }
 
 /// The step `generated`.
 pub(crate) fn generated(context: &Context) -> Result<()> {
-    let now = cli_reference(context)?;
-    let stored = context.read(CLI_REFERENCE).context("it is generated: run `cargo xtask generate`")?;
-    if let Some((line, is, should)) = difference(&stored, &now) {
-        bail!(
-            "{CLI_REFERENCE}:{line} is out of date\n  is:     {is}\n  should: {should}\n\
-             hint: run `cargo xtask generate` and commit the file"
-        );
+    for (page, write) in GENERATED {
+        let now = write(context)?;
+        let stored = context.read(page).context("it is generated: run `cargo xtask generate`")?;
+        if let Some((line, is, should)) = difference(&stored, &now) {
+            bail!(
+                "{page}:{line} is out of date\n  is:     {is}\n  should: {should}\n\
+                 hint: run `cargo xtask generate` and commit the file"
+            );
+        }
     }
     Ok(())
 }

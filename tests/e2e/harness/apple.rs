@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// The name of the first MDM server in the portal.
 pub const LAB: &str = "Lab";
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
 struct RealClock;
 

@@ -4,11 +4,15 @@
 mod apple;
 #[macro_use]
 mod database;
+mod ledger;
+mod outage;
 mod process;
 mod world;
 
 pub use apple::{Apple, get, these};
 pub use database::Database;
+pub use ledger::Ledger;
+pub use outage::Outage;
 pub use process::{Background, Run};
 pub use world::World;
 

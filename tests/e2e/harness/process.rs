@@ -101,12 +101,31 @@ impl Background {
 
     /// Asks it to end, as systemd does.
     pub fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(status.expect("the command `kill`").success(), "SIGTERM could not be sent");
+        self.signal("TERM");
+    }
+
+    /// Lets it stand still at whatever line it is, as a frozen machine does.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.expect("the command `kill`").success(), "SIG{name} could not be sent");
     }
 
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("its state").is_some()
+    }
+
+    /// What it has written to stderr up to now.
+    pub fn log(&self) -> String {
+        self.so_far(None).stderr
     }
 
     /// Waits for its end.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::apple::LAB;
-use super::{Apple, Background, Database, Run, STANDARD, text};
+use super::{Apple, Background, Database, Ledger, Run, STANDARD, text};
 
 /// One installation of Adelie and its Apple.
 pub struct World {
@@ -54,6 +54,14 @@ impl World {
         self.env.push((name.to_owned(), value.to_owned()));
     }
 
+    /// The tables, without the program between.
+    pub fn ledger(&self) -> Ledger {
+        match &self.database {
+            Database::Sqlite => Ledger::Sqlite(self.data_dir().join("adelie.db")),
+            Database::Postgres(url) => Ledger::Postgres(url.clone()),
+        }
+    }
+
     pub fn data_dir(&self) -> PathBuf {
         self.home.path().join("data")
     }
@@ -77,6 +85,11 @@ impl World {
 
     /// As [`World::run`], with more in the environment; an empty value takes a variable away.
     pub fn run_with(&self, env: &[(&str, &str)], args: &[&str]) -> Run {
+        self.start_with(env, args).wait()
+    }
+
+    /// As [`World::start`], with more in the environment; an empty value takes a variable away.
+    pub fn start_with(&self, env: &[(&str, &str)], args: &[&str]) -> Background {
         let mut all: BTreeMap<String, String> = self.env.iter().cloned().collect();
         for (name, value) in env {
             match *value {
@@ -85,7 +98,7 @@ impl World {
             }
         }
         let all: Vec<_> = all.into_iter().collect();
-        Background::start(self.home.path(), &all, args).wait()
+        Background::start(self.home.path(), &all, args)
     }
 
     /// Starts the binary and lets it run.

@@ -29,7 +29,10 @@ fn case(what: &'static str, args: &[&str], says: &[&'static str]) -> Case {
 
 /// The table. `lab` is synced and `bare` has no token; there is one profile, `standard`.
 pub fn cases(world: &World) -> Vec<Case> {
-    [names(world), files(world), words(), settings(world), databases(world)].into_iter().flatten().collect()
+    [names(world), files(world), words(), by_hand(world), own_settings(), settings(world), databases(world)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn names(world: &World) -> Vec<Case> {
@@ -196,6 +199,123 @@ fn words() -> Vec<Case> {
     ]
 }
 
+fn by_hand(world: &World) -> Vec<Case> {
+    let good = world.write("good.csv", "serial\nNOSUCHDEVICE\n");
+    let mistakes = world.write("mistakes.csv", "Model,Serial Number\nMac,GOOD1\nMac,\nMac,two words\n");
+    let untitled = world.write("untitled.csv", "Asset Tag,Name\n1,x\n");
+    let empty = world.write("empty.csv", "\u{feff}Serial Number\n\n");
+    let sheet = world.write("sheet.xlsx", [b'P', b'K', 3, 4, b'\n', 0xff, 0xfe]);
+    let folder = world.home.path().display().to_string();
+    let serial = world.apple.some("Lab", 1).remove(0);
+    vec![
+        case("no verb of assign", &["assign"], &["Usage"]),
+        case(
+            "status of an unknown server",
+            &["assign", "status", "--server", "nowhere"],
+            &["nowhere", "lab"],
+        ),
+        case("retry of nothing", &["assign", "retry"], &["nothing is named", "--server NAME"]),
+        case("retry of a state everywhere", &["assign", "retry", "--state", "failed"], &["nothing is named"]),
+        case(
+            "retry of devices and of a state",
+            &["assign", "retry", &serial, "--state", "failed"],
+            &["do not go together"],
+        ),
+        case("retry at an unknown server", &["assign", "retry", "--server", "nowhere"], &["nowhere"]),
+        case(
+            "retry of an unknown state",
+            &["assign", "retry", "--server", "lab", "--state", "lost"],
+            &["lost", "not_accessible"],
+        ),
+        case(
+            "retry of what is well",
+            &["assign", "retry", "--server", "lab", "--state", "assigned"],
+            &["assigned", "failed, not_accessible"],
+        ),
+        case(
+            "retry of what is throttled",
+            &["assign", "retry", "--server", "lab", "--state", "throttled"],
+            &["throttles", "--force"],
+        ),
+        case("hold of nothing", &["assign", "hold"], &["no device is named", "--file CSV"]),
+        case("hold of no serial number", &["assign", "hold", "two words"], &["two words"]),
+        case("hold at an unknown server", &["assign", "hold", &serial, "--server", "nowhere"], &["nowhere"]),
+        case("hold for two lines", &["assign", "hold", &serial, "--reason", "a\nb"], &["one line"]),
+        case("unhold of nothing", &["assign", "unhold"], &["no device is named"]),
+        case("unhold at an unknown server", &["assign", "unhold", &serial, "--server", "x"], &["\"x\""]),
+        case(
+            "missing file of devices",
+            &["assign", "hold", "--file", "/nonexistent.csv"],
+            &["/nonexistent.csv"],
+        ),
+        case("folder of devices", &["device", "ready", "--file", &folder], &["cannot be read"]),
+        case(
+            "file of devices with mistakes",
+            &["assign", "hold", &serial, "--file", &mistakes],
+            &["mistakes.csv", "line 3", "line 4", "two words", "nothing was done"],
+        ),
+        case("file of devices without the column", &["assign", "hold", "--file", &untitled], &["line 1"]),
+        case("empty file of devices", &["assign", "hold", "--file", &empty], &["no serial number"]),
+        case("file of devices that is no text", &["assign", "hold", "--file", &sheet], &["UTF-8", "line 2"]),
+        case("ready of nothing", &["device", "ready"], &["no device is named"]),
+        case("refresh of nothing", &["device", "refresh"], &["no device is named"]),
+        case(
+            "refresh of a device that may be anywhere",
+            &["device", "refresh", "--file", &good],
+            &["NOSUCHDEVICE", "--server NAME"],
+        ),
+        case(
+            "refresh at an unknown server",
+            &["device", "refresh", &serial, "--server", "nowhere"],
+            &["nowhere"],
+        ),
+        case("history of an unknown device", &["device", "history", "NOSUCHDEVICE"], &["NOSUCHDEVICE"]),
+        case("history of no events", &["device", "history", &serial, "--limit", "0"], &["0"]),
+        case("delete of nothing", &["device", "delete"], &["SERIAL"]),
+        case(
+            "delete at an unknown server",
+            &["device", "delete", &serial, "--server", "nowhere"],
+            &["nowhere"],
+        ),
+        case("history of an unknown server", &["sync", "history", "nowhere"], &["nowhere", "lab"]),
+        case("history of no syncs", &["sync", "history", "--limit", "0"], &["0"]),
+        case(
+            "history with what a sync takes",
+            &["sync", "--force", "history", "lab"],
+            &["sync history NAME"],
+        ),
+    ]
+}
+
+fn own_settings() -> Vec<Case> {
+    let set = |what, option, value, says: &[&'static str]| {
+        case(what, &["server", "set", "lab", option, value], says)
+    };
+    vec![
+        set("interval without a unit", "--delta-interval", "15", &["15m"]),
+        set("interval of nothing", "--delta-interval", "0s", &["at least 1s"]),
+        set("interval of less than a second", "--full-interval", "500ms", &["at least 1s"]),
+        set("interval of a century", "--full-interval", "100years", &["ten years"]),
+        set("interval in words", "--manual-interval", "often", &["often", "12h"]),
+        set("negative interval", "--manual-full-interval=-5m", "--json", &["-5m"]),
+        set("no deadline", "--progress-deadline", "", &["90s"]),
+        set("more than all devices", "--removal-percent", "101", &["0 to 100"]),
+        set("half a percent", "--removal-percent", "0.5", &["0 to 100"]),
+        set("days without end", "--tombstone-days", "forever", &["36500"]),
+        set("another way with drift", "--drift", "ignore", &["repair"]),
+        case(
+            "a good setting and a bad default",
+            &["server", "set", "lab", "--drift", "report", "--default", "mac=nothing"],
+            &["nothing", "no default was changed"],
+        ),
+        case(
+            "setting of an unknown server",
+            &["server", "set", "nowhere", "--drift", "report"],
+            &["nowhere"],
+        ),
+    ]
+}
+
 fn settings(world: &World) -> Vec<Case> {
     let unknown = world.write("unknown.toml", "user_agent = \"x\"\ncolour = \"blue\"\n");
     let broken = world.write("broken.toml", "user_agent = \n");
@@ -220,6 +340,11 @@ fn settings(world: &World) -> Vec<Case> {
         case("zero in the environment", &list, &["ADELIE_REQUESTS_IN_FLIGHT"])
             .env("ADELIE_REQUESTS_IN_FLIGHT", "0"),
         case("more than all", &list, &["ADELIE_REMOVAL_PERCENT", "101"]).env("ADELIE_REMOVAL_PERCENT", "101"),
+        case("no interval in the environment", &list, &["ADELIE_MANUAL_INTERVAL_SECONDS"])
+            .env("ADELIE_MANUAL_INTERVAL_SECONDS", "0"),
+        case("days without end in the environment", &list, &["ADELIE_TOMBSTONE_DAYS", "36500"])
+            .env("ADELIE_TOMBSTONE_DAYS", "99999"),
+        case("no server at once", &list, &["ADELIE_SERVERS_AT_ONCE"]).env("ADELIE_SERVERS_AT_ONCE", "0"),
         case("unknown method", &list, &["ADELIE_ASSIGN_METHOD", "put"]).env("ADELIE_ASSIGN_METHOD", "patch"),
         case("address in the environment", &["serve"], &["nonsense"]).env("ADELIE_LISTEN", "nonsense"),
         case(

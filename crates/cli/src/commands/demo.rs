@@ -193,7 +193,11 @@ impl Walk {
         }
         let mac = Scope::Family(adelie_model::DeviceFamily::Mac);
         store
-            .set_defaults(server.id, &[(mac, Some("macs".parse()?)), (Scope::Any, Some("others".parse()?))])
+            .set_defaults(
+                server.id,
+                &[(mac, Some("macs".parse()?)), (Scope::Any, Some("others".parse()?))],
+                &self.context.operator(),
+            )
             .await?;
         self.tell(
             5,
@@ -203,7 +207,8 @@ impl Walk {
 
     async fn sync(&self, server: &MdmServer, what: &str, expected: u64) -> anyhow::Result<Report> {
         let bar = Bar::new(what, self.context.out.json, Some(expected));
-        let request = Request::Sync { full: false, force: true, accept_removals: false };
+        let by = self.context.operator().name;
+        let request = Request::Sync { full: false, force: true, accept_removals: false, by };
         let result = self.engine.work(server.id, &request, &bar, &self.stop).await;
         bar.finish();
         let mut report = result?;

@@ -2,9 +2,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::commands::server::trouble;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::health;
 use crate::key_file;
 use crate::output::Output;
 use crate::settings::{Database, Settings};
@@ -98,35 +98,23 @@ async fn key(context: &Context) -> Check {
 }
 
 async fn servers(context: &Context) -> anyhow::Result<Vec<Check>> {
+    let counts = context.store.state_counts(None).await?;
     let mut checks = Vec::new();
     for server in context.store.servers().await? {
         let name = format!("MDM server {}", server.name);
-        let stuck: u64 = context
-            .store
-            .state_counts(Some(server.id))
-            .await?
-            .iter()
-            .filter(|one| one.state.needs_attention())
-            .map(|one| one.devices)
-            .sum();
-        checks.push(match trouble(&server) {
-            Some(finding) => Check {
-                name,
-                good: false,
-                finding,
-                fix: server.token.state.remedy().map(|remedy| remedy.replace("NAME", server.name.as_str())),
-            },
-            None if stuck > 0 => Check {
-                name,
-                good: false,
-                finding: format!("{} without the wanted profile", count(stuck, "device", "devices")),
-                fix: Some(format!(
-                    "adelie server show {}, then adelie device list --state STATE",
-                    server.name
-                )),
-            },
-            None => good(&name, "token valid, last sync good"),
-        });
+        let alerts = health::of(context, &server, &counts);
+        let problems = health::problems(&alerts);
+        checks.extend(problems.iter().map(|problem| Check {
+            name: name.clone(),
+            good: false,
+            finding: problem.text.clone(),
+            fix: Some(problem.remedy.clone()),
+        }));
+        if problems.is_empty() {
+            let notices: Vec<_> = alerts.iter().collect();
+            let finding = health::line(&notices).unwrap_or_else(|| "token valid, last sync good".to_owned());
+            checks.push(good(&name, &finding));
+        }
     }
     Ok(checks)
 }

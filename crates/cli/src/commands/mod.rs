@@ -1,5 +1,6 @@
 //! One module per noun.
 
+mod assign;
 mod demo;
 mod device;
 mod doctor;
@@ -38,6 +39,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Server(command) => server::run(Context::open(settings).await?, command).await,
         Command::Token(command) => token::run(Context::open(settings).await?, command).await,
         Command::Sync(command) => sync::run(Context::open(settings).await?, command).await,
+        Command::Assign(command) => assign::run(Context::open(settings).await?, command).await,
         Command::Device(command) => device::run(Context::open(settings).await?, command).await,
         // Checking files needs no database, so that it works anywhere.
         Command::Profile(crate::args::Profile::Validate { files }) => profile::validate(out, &files),

@@ -11,10 +11,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Serve;
-use crate::commands::server::trouble;
 use crate::commands::sync::stop_on_signal;
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
+use crate::health;
 
 pub async fn run(context: Context, command: &Serve) -> anyhow::Result<Exit> {
     let engine = context.engine().await?;
@@ -27,8 +27,8 @@ pub async fn run(context: Context, command: &Serve) -> anyhow::Result<Exit> {
         );
     }
     for server in &servers {
-        if let Some(trouble) = trouble(server) {
-            tracing::warn!(server = %server.name, "{trouble}");
+        for problem in health::problems(&health::of(&context, server, &[])) {
+            tracing::warn!(server = %server.name, "{}", problem.text);
         }
     }
     let stop = CancellationToken::new();
@@ -73,13 +73,16 @@ fn router(context: Context) -> Router {
 }
 
 /// Ready means that the database answers; what is wrong with tokens and syncs is told, but does not make the
-/// service unready: it works for all others.
+/// service unready: it works for all others. Devices are not counted here, because somebody asks every few seconds.
 async fn ready(State(context): State<Context>) -> (StatusCode, Json<Value>) {
     match context.store.servers().await {
         Ok(servers) => {
             let troubles: serde_json::Map<_, _> = servers
                 .iter()
-                .filter_map(|server| Some((server.name.to_string(), Value::from(trouble(server)?))))
+                .filter_map(|server| {
+                    let trouble = health::line(&health::problems(&health::of(&context, server, &[])))?;
+                    Some((server.name.to_string(), Value::from(trouble)))
+                })
                 .collect();
             (StatusCode::OK, Json(json!({ "ready": true, "servers": servers.len(), "troubles": troubles })))
         }

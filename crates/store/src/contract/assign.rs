@@ -3,8 +3,9 @@
 use adelie_model::{AssignState, ProfileStatus};
 use adelie_rules::Scope;
 
-use super::world::{World, at, event, lease, mac, phone, serial, serials, settlement, uuid};
+use super::world::{World, at, event, lease, mac, operator, phone, serial, serials, settlement, uuid};
 use super::{Case, Fixture};
+use crate::page::Action;
 use crate::{Claim, DueGroup, PublishOutcome, Settlement};
 
 /// L20: the intent is stored before the request, and every device's result after it.
@@ -85,7 +86,7 @@ pub async fn a_settlement_is_for_the_revision_that_was_sent(fixture: &dyn Fixtur
     world.full(vec![phone("A")], 1).await?;
     assert_eq!(world.claim(&one, 2).await?, [serial("A")]);
     let two = world.profile("two").await?;
-    world.store.set_defaults(world.server, &[(Scope::Any, Some(two.name.clone()))]).await?;
+    world.store.set_defaults(world.server, &[(Scope::Any, Some(two.name.clone()))], &operator(3)).await?;
     world.decide_all(3).await?;
     assert_eq!(world.claim(&two, 4).await?, [serial("A")]);
     let success = |uuid_of: &str| Settlement {
@@ -162,6 +163,21 @@ pub async fn what_was_not_sent_is_given_back(fixture: &dyn Fixture) -> Case {
     assert_eq!(world.state("D").await?, AssignState::Assigned);
     assert!(world.claim(&revision, 29).await?.is_empty());
     assert_eq!(world.claim(&revision, 30).await?, serials(["A", "C"]));
+    Ok(())
+}
+
+/// L32: what an operator holds while its request is on the way is not due again when the request did not leave.
+pub async fn what_is_held_meanwhile_is_not_given_back(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    world.full(vec![phone("A"), phone("B")], 1).await?;
+    world.claim(&revision, 2).await?;
+    let hold = Action::Hold { reason: String::new() };
+    world.store.operate(world.server, &serials(["A"]), &hold, &operator(3)).await?;
+    world.store.unclaim(&world.lease, &serials(["A", "B"]), "no connection", at(4)).await?;
+    let assignment = world.device("A").await?.assignment;
+    assert_eq!((assignment.state, assignment.reason.as_str()), (AssignState::Held, "held by kim"));
+    assert_eq!((assignment.next_attempt_at, assignment.attempts), (None, 0));
+    assert_eq!(world.claim(&revision, 5).await?, serials(["B"]));
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 use adelie_model::{AssignState, ProfileStatus};
 use adelie_rules::Scope;
 
-use super::world::{World, at, event, phone, profile_name, serial, serials, settlement, showing, uuid};
+use super::world::{
+    World, at, event, operator, phone, profile_name, serial, serials, settlement, showing, uuid,
+};
 use super::{Case, Fixture};
 use crate::Settlement;
 
@@ -15,7 +17,7 @@ pub async fn a_changed_default_decides_all_in_batches(fixture: &dyn Fixture) -> 
     world.delta(vec![event(phone("S03"), adelie_model::OpType::Deleted, 2)], 3).await?;
     let one = world.profile("one").await?;
     assert!(!world.store.decisions_pending(world.server).await?);
-    world.store.set_defaults(world.server, &[(Scope::Any, Some(one.name.clone()))]).await?;
+    world.store.set_defaults(world.server, &[(Scope::Any, Some(one.name.clone()))], &operator(4)).await?;
     assert!(world.store.decisions_pending(world.server).await?);
     let mut due = Vec::new();
     loop {
@@ -41,9 +43,9 @@ pub async fn a_new_change_begins_the_deciding_anew(fixture: &dyn Fixture) -> Cas
     world.full(["A", "B", "C", "D"].map(phone).into(), 1).await?;
     let one = world.profile("one").await?;
     let two = world.profile("two").await?;
-    world.store.set_defaults(world.server, &[(Scope::Any, Some(one.name))]).await?;
+    world.store.set_defaults(world.server, &[(Scope::Any, Some(one.name))], &operator(2)).await?;
     assert!(!world.store.decide_anew(&world.lease, at(2), 2).await?);
-    world.store.set_defaults(world.server, &[(Scope::Any, Some(two.name.clone()))]).await?;
+    world.store.set_defaults(world.server, &[(Scope::Any, Some(two.name.clone()))], &operator(3)).await?;
     world.decide_all(3).await?;
     for view in world.all().await? {
         assert_eq!(view.device.assignment.wanted, Some(two.id), "{}", view.device.serial);
@@ -57,7 +59,7 @@ pub async fn a_default_taken_away_leaves_devices_unmatched(fixture: &dyn Fixture
     let (world, revision) = World::with_default(fixture).await?;
     world.full(vec![phone("A"), phone("B")], 1).await?;
     world.assign(&revision, "UUID-1", 2).await?;
-    world.store.set_defaults(world.server, &[(Scope::Any, None)]).await?;
+    world.store.set_defaults(world.server, &[(Scope::Any, None)], &operator(3)).await?;
     world.decide_all(3).await?;
     let assignment = world.device("A").await?.assignment;
     assert_eq!((assignment.state, assignment.wanted), (AssignState::Unmatched, None));
@@ -73,7 +75,7 @@ pub async fn a_changed_wish_overtakes_what_was_sent(fixture: &dyn Fixture) -> Ca
     assert_eq!(world.claim(&one, 2).await?, serials(["A", "B"]));
     let two = world.profile("two").await?;
     world.publish(&two, "UUID-2").await?;
-    world.store.set_defaults(world.server, &[(Scope::Any, Some(two.name.clone()))]).await?;
+    world.store.set_defaults(world.server, &[(Scope::Any, Some(two.name.clone()))], &operator(3)).await?;
     world.decide_all(3).await?;
     assert_eq!(world.state("B").await?, AssignState::Assigned);
     let late = |text: &str| Settlement {

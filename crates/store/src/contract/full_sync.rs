@@ -2,9 +2,9 @@
 
 use adelie_model::{AssignState, Cursor, ProfileStatus, RunId, SyncKind, SyncPhase, Trigger};
 
-use super::world::{World, at, event, phone, showing};
+use super::world::{World, at, event, phone, showing, start};
 use super::{Case, Fixture};
-use crate::FullPhase;
+use crate::{FullPhase, RunStart};
 
 /// The cursor of the last page is where changes go on; the listing itself is over.
 pub async fn the_last_page_of_a_listing_moves_on_to_sync(fixture: &dyn Fixture) -> Case {
@@ -53,7 +53,7 @@ pub async fn the_absent_are_removed_in_batches(fixture: &dyn Fixture) -> Case {
         assert!(!device.assignment.reason.is_empty());
     }
     assert_eq!(world.device("E").await?.removed_at, Some(at(3)));
-    let stored = world.store.runs(world.server, 1).await?.remove(0);
+    let stored = world.store.runs(Some(world.server), None, 1).await?.remove(0);
     assert_eq!(stored.counts.removed, 3);
     let gone: Vec<_> =
         fixture.events().await.into_iter().filter(|event| event.kind == "device.removed").collect();
@@ -101,7 +101,8 @@ pub async fn a_restart_begins_a_new_generation(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
     let old = world.begin(SyncKind::Full, 1).await?;
     world.fetch_page(&old, vec![phone("A"), phone("B")], 2).await?;
-    let new = world.store.begin_run(&world.lease, SyncKind::Full, Trigger::Recovery, true, at(3)).await?;
+    let anew = RunStart { trigger: Trigger::Recovery, restart: true, ..start(SyncKind::Full, 3) };
+    let new = world.store.begin_run(&world.lease, &anew).await?;
     assert_eq!((new.kind, new.trigger), (SyncKind::Full, Trigger::Recovery));
     let expected = FullPhase { generation: new.id, phase: SyncPhase::Fetch, fetch_cursor: None };
     assert_eq!(world.position().await?.full, Some(expected));

@@ -15,13 +15,17 @@ pub mod concurrency;
 pub mod decide;
 pub mod devices;
 pub mod full_sync;
+pub mod history;
 pub mod leases;
+pub mod operate;
 pub mod pages;
 pub mod profiles;
 pub mod read_back;
+pub mod retention;
 pub mod runs;
 pub mod servers;
 pub mod tokens;
+pub mod troubles;
 pub mod work;
 mod world;
 
@@ -98,6 +102,9 @@ macro_rules! contract_tests {
                 apples_wish_to_be_left_alone_is_kept,
                 defaults_are_set_replaced_and_taken_away,
                 a_missing_profile_changes_no_default,
+                sync_settings_are_replaced,
+                what_is_done_about_drift_is_a_setting,
+                changes_name_their_operator,
                 the_account_is_kept,
                 moments_are_kept_to_the_millisecond,
             }
@@ -122,6 +129,12 @@ macro_rules! contract_tests {
                 the_same_owner_gets_a_new_epoch,
                 a_stale_lease_changes_nothing,
                 a_lease_of_one_server_is_not_one_of_another,
+                who_works_on_a_server_is_seen,
+                a_held_server_is_not_claimed,
+                an_expired_lease_is_claimed,
+                two_handles_never_claim_a_server_twice,
+                setbacks_are_counted_until_work_ends_well,
+                a_lost_lease_is_given_back_in_vain,
             }
             pages {
                 a_page_commits_with_its_cursor,
@@ -150,6 +163,7 @@ macro_rules! contract_tests {
             }
             runs {
                 runs_are_counted_and_listed_newest_first,
+                runs_are_paged_for_one_server_or_all,
                 a_killed_run_ends_as_interrupted,
                 a_good_run_clears_failures,
                 a_failed_run_says_why_and_waits,
@@ -164,6 +178,7 @@ macro_rules! contract_tests {
                 a_throttled_device_waits_for_its_time,
                 attempts_are_counted_until_success,
                 what_was_not_sent_is_given_back,
+                what_is_held_meanwhile_is_not_given_back,
                 news_of_a_sent_device_leaves_it_sent,
                 the_largest_group_comes_first,
                 a_refused_profile_holds_only_its_own_devices,
@@ -196,9 +211,49 @@ macro_rules! contract_tests {
                 a_server_has_work_when_its_sync_is_due,
                 a_server_without_token_or_paused_has_no_work,
                 due_devices_are_work,
-                pending_decisions_and_read_backs_are_work,
+                a_resumed_server_has_work_at_once,
+                pending_decisions_are_work,
+                work_waits_for_apple_and_after_trouble,
+                a_server_that_apple_wants_left_alone_is_not_claimed,
+                what_became_due_meanwhile_is_found,
                 a_refused_profile_is_no_work_until_its_time,
                 the_longest_due_comes_first,
+            }
+            operate {
+                a_held_device_is_not_assigned,
+                a_sent_device_is_held_once_it_is_settled,
+                a_hold_outlasts_an_absence,
+                what_waits_is_tried_again_on_demand,
+                a_needless_retry_changes_nothing,
+                an_archived_device_returns_if_apple_lists_it,
+                every_serial_number_is_answered_in_order,
+                an_operator_means_one_server,
+                what_an_operator_asks_for_is_work_at_once,
+                refused_profiles_are_tried_again_on_demand,
+            }
+            history {
+                a_device_has_its_history,
+                a_history_is_read_in_pages,
+                a_history_is_of_one_server,
+                details_add_a_device_on_demand,
+                details_add_a_device_before_the_first_sync,
+                a_history_tells_of_operators,
+                an_answer_that_settles_nothing_is_not_told,
+            }
+            retention {
+                old_tombstones_are_deleted,
+                a_deleted_device_may_come_back,
+                old_runs_are_deleted,
+                old_events_are_deleted,
+                forgetting_is_fenced,
+            }
+            troubles {
+                devices_in_the_same_trouble_are_one_group,
+                troubles_are_told_per_server,
+                a_refused_profile_is_one_trouble,
+                a_tombstone_is_no_trouble,
+                drift_is_reported_or_repaired,
+                reported_drift_is_repaired_on_demand,
             }
             concurrency {
                 two_handles_never_claim_a_device_twice,

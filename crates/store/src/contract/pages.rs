@@ -6,7 +6,7 @@ use adelie_model::{
 use adelie_rules::Scope;
 use serde_json::json;
 
-use super::world::{World, add_server, at, event, lease, mac, phone, serial, showing, uuid};
+use super::world::{World, add_server, at, event, lease, mac, operator, phone, serial, showing, told, uuid};
 use super::{Case, Fixture};
 use crate::page::Record;
 use crate::{PageCommit, StoreError};
@@ -22,7 +22,7 @@ pub async fn a_page_commits_with_its_cursor(fixture: &dyn Fixture) -> Case {
     world.fetch_page(&run, vec![phone("C")], 3).await?;
     let devices: Vec<_> = world.all().await?.into_iter().map(|view| view.device.serial).collect();
     assert_eq!(devices, super::world::serials(["A", "B", "C"]));
-    let stored = world.store.runs(world.server, 1).await?.remove(0);
+    let stored = world.store.runs(Some(world.server), None, 1).await?.remove(0);
     assert_eq!(stored.counts, Counts { pages: 2, records: 3, added: 3, ..Counts::default() });
     let device = world.device("B").await?;
     assert_eq!((device.first_seen_at, device.last_seen_at, device.seen_run), (at(2), at(2), run.id));
@@ -39,7 +39,7 @@ pub async fn a_page_under_a_lost_lease_leaves_nothing(fixture: &dyn Fixture) -> 
     let position = world.position().await?;
     let result = world.store.commit_page(&world.lease, &page).await;
     assert!(matches!(result, Err(StoreError::LeaseLost(server)) if server == world.server));
-    assert!(world.all().await?.is_empty() && fixture.events().await.is_empty());
+    assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
     assert_eq!(world.position().await?, position);
     Ok(())
 }
@@ -72,10 +72,10 @@ pub async fn the_same_event_twice_changes_nothing(fixture: &dyn Fixture) -> Case
     let page = vec![event(phone("A"), OpType::Added, 5), event(mac("B"), OpType::Modified, 5)];
     assert_eq!(world.delta(page.clone(), 10).await?.added, 2);
     let before = world.device("A").await?;
-    let events = fixture.events().await;
+    let events = told(fixture).await;
     let counts = world.delta(page.clone(), 20).await?;
     assert_eq!((counts.records, counts.added, counts.modified, counts.removed), (2, 0, 0, 0));
-    assert_eq!(fixture.events().await, events);
+    assert_eq!(told(fixture).await, events);
     let after = world.device("A").await?;
     assert_eq!((after.first_seen_at, after.last_seen_at), (before.first_seen_at, at(20)));
     assert_eq!(after.assignment, before.assignment);
@@ -155,7 +155,11 @@ pub async fn a_default_changed_meanwhile_counts(fixture: &dyn Fixture) -> Case {
     world.fetch_page(&run, vec![phone("A")], 2).await?;
     assert_eq!(world.state("A").await?, AssignState::Unmatched);
     let one = world.profile("one").await?;
-    fixture.another().await.set_defaults(world.server, &[(Scope::Any, Some(one.name.clone()))]).await?;
+    fixture
+        .another()
+        .await
+        .set_defaults(world.server, &[(Scope::Any, Some(one.name.clone()))], &operator(2))
+        .await?;
     world.fetch_page(&run, vec![phone("B")], 3).await?;
     let assignment = world.device("B").await?.assignment;
     assert_eq!((assignment.state, assignment.wanted), (AssignState::Due, Some(one.id)));
@@ -203,7 +207,7 @@ pub async fn every_fact_survives(fixture: &dyn Fixture) -> Case {
 pub async fn a_first_import_is_one_event_per_page(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
     world.full(vec![phone("A"), phone("B")], 1).await?;
-    let events = fixture.events().await;
+    let events = told(fixture).await;
     assert_eq!(events.len(), 1);
     assert_eq!((events[0].kind.as_str(), &events[0].serial), ("devices.imported", &None));
     assert_eq!(events[0].data, json!({ "serial_numbers": ["A", "B"] }));
@@ -273,7 +277,7 @@ pub async fn a_returned_device_forgets_its_assignment(fixture: &dyn Fixture) -> 
     assert_eq!((device.removed_at, device.first_seen_at), (None, at(1)));
     assert_eq!((device.assignment.state, device.assignment.attempts), (AssignState::Due, 0));
     assert_eq!(device.actual.profile_uuid, None);
-    assert_eq!(kinds(fixture).await[1..], ["device.removed A", "device.added A"]);
+    assert_eq!(kinds(fixture).await[1..], ["device.assigned A", "device.removed A", "device.added A"]);
     Ok(())
 }
 
@@ -296,7 +300,7 @@ pub async fn the_same_serial_at_two_servers_is_two_devices(fixture: &dyn Fixture
 
 /// Kind and serial number of every event.
 async fn kinds(fixture: &dyn Fixture) -> Vec<String> {
-    let events = fixture.events().await;
+    let events = told(fixture).await;
     events
         .into_iter()
         .map(|event| format!("{} {}", event.kind, event.serial.unwrap_or_default()).trim().to_owned())

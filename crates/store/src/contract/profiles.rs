@@ -46,7 +46,7 @@ pub async fn a_profile_uuid_is_never_overwritten(fixture: &dyn Fixture) -> Case 
     world.publish(&revision, "SECOND").await?;
     world.store.set_published(&world.lease, revision.id, &refused(), at(9)).await?;
     let published = world.store.published_at(world.server, revision.id).await?.expect("published");
-    assert_eq!(published.profile_uuid, Some(uuid("FIRST")));
+    assert_eq!((published.profile_uuid, published.error), (Some(uuid("FIRST")), None));
     assert_eq!((published.server, published.revision), (world.server, revision.id));
 
     let other = add_server(&*world.store, "other").await?;

@@ -2,7 +2,7 @@
 
 use adelie_model::{AssignState, OpType, ProfileStatus, SyncKind};
 
-use super::world::{World, at, event, lease, phone, serial, serials, settlement, showing, uuid};
+use super::world::{World, at, details, event, lease, phone, serial, serials, settlement, showing, uuid};
 use super::{Case, Fixture};
 use crate::Settlement;
 
@@ -40,8 +40,8 @@ pub async fn a_read_back_settles_what_was_sent(fixture: &dyn Fixture) -> Case {
     let (world, revision) = World::with_default(fixture).await?;
     world.full(vec![phone("A"), phone("B"), phone("C")], 1).await?;
     world.claim(&revision, 2).await?;
-    let records = [showing(phone("A"), ProfileStatus::Assigned, "UUID-1"), phone("B")];
-    world.store.commit_details(&world.lease, &records, &[], at(400)).await?;
+    let read = details([showing(phone("A"), ProfileStatus::Assigned, "UUID-1"), phone("B")], []);
+    world.store.commit_details(&world.lease, &read, at(400)).await?;
     assert_eq!(world.state("A").await?, AssignState::Assigned);
     assert_eq!(world.device("A").await?.actual.profile_uuid, Some(uuid("UUID-1")));
     let again = world.device("B").await?.assignment;
@@ -64,7 +64,7 @@ pub async fn a_device_that_is_gone_becomes_a_tombstone(fixture: &dyn Fixture) ->
     assert!(world.store.to_read_back(&world.lease, at(9), 10).await?.is_empty());
     assert_eq!(world.store.to_read_back(&world.lease, at(10), 10).await?.len(), 2);
     assert!(world.claim(&revision, 10).await?.is_empty());
-    world.store.commit_details(&world.lease, &[phone("B")], &serials(["A", "nobody"]), at(11)).await?;
+    world.store.commit_details(&world.lease, &details([phone("B")], ["A", "nobody"]), at(11)).await?;
     let gone = world.device("A").await?;
     assert_eq!((gone.assignment.state, gone.removed_at), (AssignState::Removed, Some(at(11))));
     assert!(!gone.assignment.reason.is_empty());
@@ -74,7 +74,7 @@ pub async fn a_device_that_is_gone_becomes_a_tombstone(fixture: &dyn Fixture) ->
         fixture.events().await.into_iter().filter(|event| event.kind == "device.removed").collect();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].serial.as_deref(), Some("A"));
-    world.store.commit_details(&world.lease, &[], &serials(["A"]), at(12)).await?;
+    world.store.commit_details(&world.lease, &details([], ["A"]), at(12)).await?;
     assert_eq!(world.device("A").await?.removed_at, Some(at(11)), "it leaves once");
     Ok(())
 }
@@ -86,12 +86,12 @@ pub async fn a_read_back_does_not_count_as_seen(fixture: &dyn Fixture) -> Case {
     let second = world.begin(SyncKind::Full, 10).await?;
     let mut news = phone("A");
     news.actual.color = Some("RED".to_owned());
-    world.store.commit_details(&world.lease, &[news], &[], at(11)).await?;
+    world.store.commit_details(&world.lease, &details([news], []), at(11)).await?;
     let device = world.device("A").await?;
     assert_eq!(device.actual.color.as_deref(), Some("RED"));
     assert_eq!(device.seen_run, first.id);
-    world.store.commit_details(&world.lease, &[phone("A")], &[], at(12)).await?;
-    world.store.commit_details(&world.lease, &[phone("A")], &[], at(13)).await?;
+    world.store.commit_details(&world.lease, &details([phone("A")], []), at(12)).await?;
+    world.store.commit_details(&world.lease, &details([phone("A")], []), at(13)).await?;
     assert_eq!(world.device("A").await?.seen_run, first.id);
     assert_eq!(world.store.absent(world.server, second.id).await?.absent, 1);
     Ok(())
@@ -102,11 +102,11 @@ pub async fn a_read_back_brings_no_device(fixture: &dyn Fixture) -> Case {
     let (world, _) = World::with_default(fixture).await?;
     world.full(vec![phone("A")], 1).await?;
     world.delta(vec![event(phone("A"), OpType::Deleted, 2)], 3).await?;
-    let events = fixture.events().await.len();
-    world.store.commit_details(&world.lease, &[phone("A"), phone("B")], &[], at(4)).await?;
+    let events = fixture.events().await;
+    world.store.commit_details(&world.lease, &details([phone("A"), phone("B")], []), at(4)).await?;
     assert_eq!(world.state("A").await?, AssignState::Removed);
     assert!(world.store.device(&serial("B")).await?.is_empty());
-    assert_eq!(fixture.events().await.len(), events);
+    assert_eq!(fixture.events().await, events);
     Ok(())
 }
 
@@ -124,8 +124,8 @@ pub async fn drift_is_read_back_before_it_is_repaired(fixture: &dyn Fixture) -> 
     let mut drifted = world.store.to_read_back(&world.lease, at(5), 10).await?;
     drifted.sort();
     assert_eq!(drifted, serials(["A", "B"]));
-    let read = [other("A"), showing(phone("B"), ProfileStatus::Assigned, "UUID-1")];
-    world.store.commit_details(&world.lease, &read, &[], at(6)).await?;
+    let read = details([other("A"), showing(phone("B"), ProfileStatus::Assigned, "UUID-1")], []);
+    world.store.commit_details(&world.lease, &read, at(6)).await?;
     assert_eq!(world.state("B").await?, AssignState::Assigned);
     assert_eq!(world.claim(&revision, 7).await?, [serial("A")]);
     Ok(())

@@ -2,9 +2,9 @@
 
 use adelie_model::{Counts, RunOutcome, SyncKind, SyncPhase, Trigger};
 
-use super::world::{World, at, phone};
+use super::world::{World, add_server, at, lease, phone, start};
 use super::{Case, Fixture};
-use crate::RunEnd;
+use crate::{RunEnd, RunStart};
 
 fn failed(run: adelie_model::RunId, now: i64) -> RunEnd {
     RunEnd {
@@ -22,17 +22,46 @@ fn failed(run: adelie_model::RunId, now: i64) -> RunEnd {
 pub async fn runs_are_counted_and_listed_newest_first(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
     let first = world.full(vec![phone("A")], 1).await?;
-    let second = world.store.begin_run(&world.lease, SyncKind::Delta, Trigger::Forced, false, at(10)).await?;
+    let asked = RunStart {
+        trigger: Trigger::Forced,
+        requested_by: Some("kim".to_owned()),
+        ..start(SyncKind::Delta, 10)
+    };
+    let second = world.store.begin_run(&world.lease, &asked).await?;
+    assert_eq!((second.trigger, second.requested_by.as_deref()), (Trigger::Forced, Some("kim")));
     assert_eq!((second.server, second.started_at, second.finished_at), (world.server, at(10), None));
     assert_eq!((second.outcome, second.error.as_deref()), (RunOutcome::Running, None));
     assert_eq!(second.counts, Counts::default());
-    let runs = world.store.runs(world.server, 10).await?;
+    let runs = world.store.runs(Some(world.server), None, 10).await?;
     assert_eq!(runs.len(), 2);
     assert_eq!(runs[0], second);
     assert_eq!(runs[1].id, first.id);
     assert_eq!((runs[1].outcome, runs[1].finished_at), (RunOutcome::Done, Some(at(1))));
     assert_eq!(runs[1].counts, Counts { pages: 2, records: 1, added: 1, ..Counts::default() });
-    assert_eq!(world.store.runs(world.server, 1).await?.len(), 1);
+    assert_eq!(runs[1].requested_by, None, "the schedule is nobody");
+    assert_eq!(world.store.runs(Some(world.server), None, 1).await?, runs[..1]);
+    Ok(())
+}
+
+/// The history is read page by page, of one MDM server or of all.
+pub async fn runs_are_paged_for_one_server_or_all(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let server = add_server(&*world.store, "other").await?;
+    let lease = lease(&*world.store, server, "us").await?;
+    let other = World { store: world.store.clone(), server, lease };
+    let mut all = Vec::new();
+    for now in 1..4 {
+        all.insert(0, world.begin(SyncKind::Delta, now).await?.id);
+        all.insert(0, other.begin(SyncKind::Delta, now).await?.id);
+    }
+    let ids = |runs: Vec<adelie_model::SyncRun>| runs.into_iter().map(|run| run.id).collect::<Vec<_>>();
+    assert_eq!(ids(world.store.runs(None, None, 100).await?), all);
+    assert_eq!(ids(world.store.runs(None, None, 4).await?), all[..4]);
+    assert_eq!(ids(world.store.runs(None, Some(all[3]), 100).await?), all[4..]);
+    let of_other: Vec<_> = all.iter().copied().step_by(2).collect();
+    assert_eq!(ids(world.store.runs(Some(server), None, 100).await?), of_other);
+    assert_eq!(ids(world.store.runs(Some(server), Some(of_other[0]), 1).await?), of_other[1..2]);
+    assert_eq!(ids(world.store.runs(Some(server), Some(of_other[2]), 9).await?), []);
     Ok(())
 }
 
@@ -41,7 +70,7 @@ pub async fn a_killed_run_ends_as_interrupted(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
     let killed = world.begin(SyncKind::Delta, 1).await?;
     let next = world.begin(SyncKind::Delta, 20).await?;
-    let runs = world.store.runs(world.server, 10).await?;
+    let runs = world.store.runs(Some(world.server), None, 10).await?;
     assert_eq!((runs[0].id, runs[0].outcome), (next.id, RunOutcome::Running));
     assert_eq!((runs[1].id, runs[1].outcome), (killed.id, RunOutcome::Failed));
     assert_eq!(runs[1].finished_at, Some(at(20)));
@@ -70,7 +99,7 @@ pub async fn a_failed_run_says_why_and_waits(fixture: &dyn Fixture) -> Case {
     for now in [10, 20] {
         let run = world.begin(SyncKind::Full, now).await?;
         world.store.end_run(&world.lease, &failed(run.id, now)).await?;
-        let stored = world.store.runs(world.server, 1).await?.remove(0);
+        let stored = world.store.runs(Some(world.server), None, 1).await?.remove(0);
         assert_eq!((stored.outcome, stored.finished_at), (RunOutcome::Failed, Some(at(now))));
         assert_eq!(stored.error, Some(format!("Apple said no at {now}")));
     }

@@ -1,9 +1,10 @@
 //! MDM servers, defaults, accounts.
 
-use adelie_model::{ServerId, TokenState};
+use adelie_model::{AssignState, DriftMode, ProfileStatus, ServerId, TokenState};
 use adelie_rules::Scope;
+use serde_json::json;
 
-use super::world::{World, at, profile_name, server_name, token};
+use super::world::{World, at, operator, phone, profile_name, server_name, showing, token};
 use super::{Case, Fixture};
 use crate::{Account, MdmServer, NewServer, ServerDefault, StoreError, SyncSettings};
 
@@ -41,6 +42,9 @@ pub async fn a_server_is_added_once_and_listed_by_name(fixture: &dyn Fixture) ->
         last_error: None,
         wait_until: None,
         attention: None,
+        setbacks: 0,
+        stuck: 0,
+        worked_on: None,
     };
     assert_eq!(found, expected);
     Ok(())
@@ -51,8 +55,9 @@ pub async fn a_server_that_does_not_exist_is_missing(fixture: &dyn Fixture) -> C
     let store = fixture.store();
     let nobody = ServerId(4711);
     let missing = [
-        store.set_paused(nobody, true).await,
-        store.set_defaults(nobody, &[]).await,
+        store.set_paused(nobody, true, &operator(0)).await,
+        store.set_defaults(nobody, &[], &operator(0)).await,
+        store.set_sync_settings(nobody, &SyncSettings::default(), &operator(0)).await,
         store.set_account(nobody, &Account::default()).await,
         store.set_token_state(nobody, TokenState::Valid, None, at(0)).await,
         store.acquire_lease(nobody, "us", super::world::TTL).await.map(drop),
@@ -71,7 +76,7 @@ pub async fn a_server_that_does_not_exist_is_missing(fixture: &dyn Fixture) -> C
 pub async fn a_paused_server_says_so(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
     for paused in [true, false] {
-        world.store.set_paused(world.server, paused).await?;
+        world.store.set_paused(world.server, paused, &operator(1)).await?;
         let server = world.store.server_by_id(world.server).await?.expect("it exists");
         assert_eq!(server.paused, paused);
     }
@@ -86,8 +91,6 @@ pub async fn apples_wish_to_be_left_alone_is_kept(fixture: &dyn Fixture) -> Case
     store.set_wait_until(world.server, at(300)).await?;
     let server = store.server_by_id(world.server).await?.expect("it exists");
     assert_eq!(server.wait_until, Some(at(500)));
-    assert!(store.servers_with_work(at(499), 10).await?.is_empty());
-    assert_eq!(store.servers_with_work(at(500), 10).await?, [world.server]);
     let (key, token) = token(world.server, 9);
     store.add_token_key(&key).await?;
     store.import_token(&token, TokenState::Valid, at(400)).await?;
@@ -113,13 +116,13 @@ pub async fn defaults_are_set_replaced_and_taken_away(fixture: &dyn Fixture) -> 
         (vision.clone(), Some(two.name.clone())),
         (mac.clone(), Some(one.name.clone())),
     ];
-    world.store.set_defaults(world.server, &set).await?;
+    world.store.set_defaults(world.server, &set, &operator(1)).await?;
     assert_eq!(
         world.store.defaults(world.server).await?,
         [of(&mac, &one), of(&vision, &two), of(&any, &one)]
     );
     let change = [(mac.clone(), Some(two.name.clone())), (any, None)];
-    world.store.set_defaults(world.server, &change).await?;
+    world.store.set_defaults(world.server, &change, &operator(2)).await?;
     assert_eq!(world.store.defaults(world.server).await?, [of(&mac, &two), of(&vision, &two)]);
     Ok(())
 }
@@ -129,10 +132,84 @@ pub async fn a_missing_profile_changes_no_default(fixture: &dyn Fixture) -> Case
     let world = World::new(fixture).await?;
     let one = world.profile("one").await?;
     let set = [(Scope::Any, Some(one.name)), (Scope::ALL[0].clone(), Some(profile_name("nowhere")))];
-    let result = world.store.set_defaults(world.server, &set).await;
+    let result = world.store.set_defaults(world.server, &set, &operator(1)).await;
     assert!(matches!(&result, Err(StoreError::Missing { name, .. }) if name == "nowhere"), "{result:?}");
     assert!(world.store.defaults(world.server).await?.is_empty());
     assert!(!world.store.decisions_pending(world.server).await?);
+    assert_eq!(fixture.events().await, []);
+    Ok(())
+}
+
+/// Settings are replaced whole, also by none.
+pub async fn sync_settings_are_replaced(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let some = SyncSettings {
+        delta_interval_s: Some(60),
+        removal_percent: Some(3),
+        drift: Some(DriftMode::Report),
+        ..SyncSettings::default()
+    };
+    for settings in [some, SyncSettings::default()] {
+        world.store.set_sync_settings(world.server, &settings, &operator(1)).await?;
+        let server = world.store.server_by_id(world.server).await?.expect("it exists");
+        assert_eq!(server.sync, settings);
+    }
+    Ok(())
+}
+
+/// L26: drift that is only reported stays, and is looked at again once it is to be repaired.
+pub async fn what_is_done_about_drift_is_a_setting(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    let store = &world.store;
+    let report = SyncSettings { drift: Some(DriftMode::Report), ..SyncSettings::default() };
+    store.set_sync_settings(world.server, &report, &operator(1)).await?;
+    assert!(store.decisions_pending(world.server).await?, "the devices are decided by it");
+    world.decide_all(1).await?;
+    let slower = SyncSettings { delta_interval_s: Some(3600), ..report };
+    store.set_sync_settings(world.server, &slower, &operator(1)).await?;
+    assert!(!store.decisions_pending(world.server).await?, "nothing that they are decided by has changed");
+
+    world.full(vec![phone("A")], 1).await?;
+    world.assign(&revision, "UUID-1", 2).await?;
+    let other = showing(phone("A"), ProfileStatus::Assigned, "OTHER");
+    world.full(vec![other.clone()], 3).await?;
+    let read = super::world::details([other], []);
+    store.commit_details(&world.lease, &read, at(4)).await?;
+    let assignment = world.device("A").await?.assignment;
+    assert_eq!((assignment.state, assignment.next_attempt_at), (AssignState::Drifted, None));
+
+    store.set_sync_settings(world.server, &SyncSettings::default(), &operator(5)).await?;
+    world.decide_all(5).await?;
+    let due = store.to_read_back(&world.lease, at(5), 10).await?;
+    assert_eq!(due, super::world::serials(["A"]));
+    store.commit_details(&world.lease, &read, at(6)).await?;
+    assert_eq!(world.state("A").await?, AssignState::Due);
+    Ok(())
+}
+
+/// L32: who changed what stands beside the change; what changes nothing is not told.
+pub async fn changes_name_their_operator(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let store = &world.store;
+    let one = world.profile("one").await?;
+    let defaults = [(Scope::Any, Some(one.name)), (Scope::ALL[0].clone(), None)];
+    store.set_defaults(world.server, &defaults, &operator(1)).await?;
+    let settings = SyncSettings { removal_percent: Some(3), ..SyncSettings::default() };
+    store.set_sync_settings(world.server, &settings, &operator(2)).await?;
+    for paused in [false, true, true, false, false] {
+        store.set_paused(world.server, paused, &operator(3)).await?;
+    }
+    let events = fixture.events().await;
+    assert!(events.iter().all(|event| event.serial.is_none()), "{events:?}");
+    let told: Vec<_> = events.into_iter().map(|event| (event.kind, event.data)).collect();
+    let by = || json!({ "by": "kim" });
+    let expected = [
+        ("server.defaults_changed", json!({ "by": "kim", "defaults": { "any": "one", "mac": null } })),
+        ("server.settings_changed", json!({ "by": "kim", "settings": { "removal_percent": 3 } })),
+        ("server.paused", by()),
+        ("server.resumed", by()),
+    ];
+    assert_eq!(told, expected.map(|(kind, data)| (kind.to_owned(), data)));
     Ok(())
 }
 

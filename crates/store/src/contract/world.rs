@@ -11,11 +11,12 @@ use adelie_model::{
 use adelie_rules::Scope;
 use uuid::Uuid;
 
-use super::{Failed, Fixture};
+use super::{Failed, Fixture, StoredEvent};
 use crate::page::Record;
 use crate::{
-    DeviceFilter, DeviceView, Lease, LeaseAnswer, NewProfile, NewServer, NewServerToken, PageCommit,
-    PublishOutcome, Result, Revision, RunEnd, Sealed, Settlement, Store, StoredKey, SyncPosition,
+    Details, DeviceFilter, DeviceView, Lease, LeaseAnswer, NewProfile, NewServer, NewServerToken, Operator,
+    PageCommit, PublishOutcome, Result, Revision, RunEnd, RunStart, Sealed, Settlement, Store, StoredKey,
+    SyncPosition, WorkEnd,
 };
 
 /// Long enough for every case.
@@ -94,6 +95,26 @@ pub(super) fn settlement(serial: &SerialNumber, state: AssignState) -> Settlemen
     }
 }
 
+/// The operator of the suite, at a moment.
+pub(super) fn operator(seconds: i64) -> Operator {
+    Operator { name: "kim".to_owned(), now: at(seconds) }
+}
+
+/// A run that the schedule begins.
+pub(super) fn start(kind: SyncKind, seconds: i64) -> RunStart {
+    RunStart { kind, trigger: Trigger::Schedule, requested_by: None, restart: false, now: at(seconds) }
+}
+
+/// What Apple says of single devices in a read-back.
+pub(super) fn details<const N: usize, const M: usize>(records: [Record; N], gone: [&str; M]) -> Details {
+    Details { records: records.into(), gone: serials(gone), add: false }
+}
+
+/// The end of work without trouble.
+pub(super) fn end(seconds: i64) -> WorkEnd {
+    WorkEnd { now: at(seconds), not_before: None }
+}
+
 /// Adds an MDM server with a current token.
 pub(super) async fn add_server(store: &dyn Store, name: &str) -> Result<ServerId> {
     let new = NewServer {
@@ -127,6 +148,13 @@ pub(super) fn token(server: ServerId, number: u8) -> (StoredKey, NewServerToken)
         expires_at: at(365 * 86_400),
     };
     (key, token)
+}
+
+/// The events about devices, without those about the server's settings.
+pub(super) async fn told(fixture: &dyn Fixture) -> Vec<StoredEvent> {
+    let mut events = fixture.events().await;
+    events.retain(|event| event.kind.starts_with("device"));
+    events
 }
 
 /// Takes a lease that must be free.
@@ -173,7 +201,7 @@ impl World {
     /// Adds a profile, makes it a default and decides everything by it.
     pub(super) async fn default(&self, scope: Scope, name: &str) -> Result<Revision> {
         let revision = self.profile(name).await?;
-        self.store.set_defaults(self.server, &[(scope, Some(revision.name.clone()))]).await?;
+        self.store.set_defaults(self.server, &[(scope, Some(revision.name.clone()))], &operator(0)).await?;
         self.decide_all(0).await?;
         Ok(revision)
     }
@@ -189,7 +217,7 @@ impl World {
     }
 
     pub(super) async fn begin(&self, kind: SyncKind, now: i64) -> Result<SyncRun> {
-        self.store.begin_run(&self.lease, kind, Trigger::Schedule, false, at(now)).await
+        self.store.begin_run(&self.lease, &start(kind, now)).await
     }
 
     /// The commit of a page, not yet made.

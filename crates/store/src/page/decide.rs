@@ -1,7 +1,10 @@
-use adelie_model::{AssignState, Assignment, Device, ProfileStatus, ProfileUuid, Timestamp};
+use adelie_model::{AssignState, Assignment, Device, DriftMode, ProfileStatus, ProfileUuid, Timestamp};
 use chrono::TimeDelta;
 
 use crate::Policy;
+
+/// The reason of a device that seems to have drifted because an event came again, with nothing else to show it.
+pub(super) const IN_DOUBT: &str = "an event came again that says otherwise; Apple is asked";
 
 /// What may be concluded from the stored assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +28,31 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
     let (wanted, uuid, because) = policy.wanted(device);
     let settled =
         |state, reason: String| Assignment { state, reason, attempts: 0, next_attempt_at: None, wanted };
+    // Apple counts by device, so that a cool-down outlasts a changed wish, no wish at all, and a hold.
+    let cool_down =
+        before.next_attempt_at.filter(|until| known != Known::Nothing && *until > now).filter(|_| {
+            matches!(before.state, AssignState::Throttled | AssignState::Held | AssignState::Unmatched)
+        });
+    if let Some(reason) = &device.hold {
+        // What has been sent has to be heard of first; only then it is held.
+        return match before.state {
+            AssignState::Sent if known == Known::Before => before.clone(),
+            _ => Assignment { next_attempt_at: cool_down, ..settled(AssignState::Held, reason.clone()) },
+        };
+    }
     if wanted.is_none() {
-        return settled(AssignState::Unmatched, because.into_owned());
+        return Assignment {
+            next_attempt_at: cool_down,
+            ..settled(AssignState::Unmatched, because.into_owned())
+        };
     }
     let same_wish = known != Known::Nothing && before.wanted == wanted;
-    if same_wish && before.state == AssignState::Held {
+    // What is stored is as wanted, and yet it may not be so any more: only Apple can tell.
+    if same_wish
+        && known == Known::Before
+        && before.state == AssignState::Drifted
+        && before.reason == IN_DOUBT
+    {
         return before.clone();
     }
     if let Some(state) = as_wanted(device, uuid) {
@@ -41,8 +64,15 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
             AssignState::Sent if known == Known::Before => return before.clone(),
             // These are read back before anything is sent: news on a sync page may be older than our own
             // assignment, and a needless one burns the device's budget (field lessons L24, L28).
-            AssignState::Drifted | AssignState::NotAccessible if known == Known::Before => {
-                return before.clone();
+            AssignState::NotAccessible if known == Known::Before => return before.clone(),
+            AssignState::Drifted if known == Known::Before => {
+                // Drift that was only to be reported is looked at again once it is to be repaired.
+                let at = before.next_attempt_at.or((policy.drift == DriftMode::Repair).then_some(now));
+                return Assignment { next_attempt_at: at, ..before.clone() };
+            }
+            AssignState::Drifted if known == Known::ReadBack && policy.drift == DriftMode::Report => {
+                let reason = format!("{}; it is reported only", drift(device));
+                return settled(AssignState::Drifted, reason);
             }
             // A cool-down is never shortened by news about the device (field lesson L21).
             AssignState::Throttled | AssignState::Failed | AssignState::Due => return before.clone(),
@@ -63,17 +93,19 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
             | AssignState::Removed => {}
         }
     }
-    // A wish that changes while Apple throttles the device waits for the same cool-down: Apple counts by device.
-    let throttled_until = before
-        .next_attempt_at
-        .filter(|at| known != Known::Nothing && before.state == AssignState::Throttled && *at > now);
-    match throttled_until {
-        Some(until) => Assignment { wanted, next_attempt_at: Some(until), ..before.clone() },
+    match cool_down {
+        Some(until) => Assignment {
+            state: AssignState::Throttled,
+            reason: "Apple takes no assignment for this device for now, because there were many".to_owned(),
+            attempts: before.attempts,
+            next_attempt_at: Some(until),
+            wanted,
+        },
         None => Assignment {
             state: AssignState::Due,
             // What has drifted says so until it is repaired.
             reason: if same_wish && before.state == AssignState::Drifted {
-                before.reason.clone()
+                drift(device)
             } else {
                 because.into_owned()
             },

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use adelie_model::{Actual, AssignState, Assignment, Device, OpType, Timestamp};
 
+use super::decide::IN_DOUBT;
 use super::fold::overlay_facts;
 use super::{Known, PageContext, Record, Source, decide};
 use crate::Policy;
@@ -47,17 +48,26 @@ pub(super) fn merge(
         return (!leaves).then(|| Change { device: fresh(context, record, policy, None), kind: Kind::Added });
     };
     let seen = Device { seen_run: context.seen_run, last_seen_at: context.now, ..before.clone() };
-    // Apple delivers at least once, so that an event may come again after newer ones (field lesson L11).
-    if record.op_date.zip(before.op_date).is_some_and(|(new, known)| new < known) {
-        return Some(Change { device: seen, kind: Kind::Unchanged });
+    // Apple delivers at least once, so that an event may come again, also after newer ones (field lesson L11).
+    let digest = record.op_date.map(|_| digest(record));
+    let repeated = |(new, known): (Timestamp, Timestamp)| {
+        new < known || (new == known && digest.is_some() && digest == before.op_digest)
+    };
+    if record.op_date.zip(before.op_date).is_some_and(repeated) {
+        // Nothing is new, not even that the device is there: the event may be older than its removal.
+        let device =
+            if before.removed_at.is_some() { before.clone() } else { in_doubt(seen, record, context.now) };
+        return Some(Change { device, kind: Kind::Unchanged });
     }
     let op_date = record.op_date.or(before.op_date);
+    let op_digest = digest.or(before.op_digest);
     if leaves {
         if before.removed_at.is_some() {
-            return Some(Change { device: Device { op_date, ..before.clone() }, kind: Kind::Unchanged });
+            let device = Device { op_date, op_digest, ..before.clone() };
+            return Some(Change { device, kind: Kind::Unchanged });
         }
         // It is not seen by this: a deletion says that the device is not there.
-        let gone = Device { op_date, ..before.clone() };
+        let gone = Device { op_date, op_digest, ..before.clone() };
         let device = removed(gone, Cow::Borrowed("Apple says that it left this MDM server"), context.now);
         return Some(Change { device, kind: Kind::Removed });
     }
@@ -74,8 +84,12 @@ pub(super) fn merge(
         Source::ReadBack => Known::ReadBack,
         Source::Whole | Source::Changes => Known::Before,
     };
-    let mut device = Device { actual, op_date, ..seen };
+    let mut device = Device { actual, op_date, op_digest, ..seen };
     device.assignment = decide(&device, policy, known, context.now);
+    // What Apple shows has changed again since the drift was reported, so that it has to be looked at again.
+    if kind == Kind::Modified && known == Known::Before && device.assignment.state == AssignState::Drifted {
+        device.assignment.next_attempt_at = Some(context.now);
+    }
     Some(Change { device, kind })
 }
 
@@ -92,6 +106,46 @@ fn says_the_same(before: &Actual, after: &Actual) -> bool {
     timeless(before) == timeless(after)
 }
 
+/// A device of which an event has come again. Dates are whole seconds, so that it might also be another event that
+/// says the same, like a device that was given back twice in a second: where it would mean that the profile is gone,
+/// Apple is asked, and nothing is believed before.
+fn in_doubt(device: Device, record: &Record, now: Timestamp) -> Device {
+    let same_moment = record.op_date == device.op_date;
+    let settled = matches!(device.assignment.state, AssignState::Assigned | AssignState::Pushed);
+    let said = overlay_facts(&device.actual, record.actual.clone());
+    let other = (&said.profile_status, &said.profile_uuid)
+        != (&device.actual.profile_status, &device.actual.profile_uuid);
+    if !(same_moment && settled && other) {
+        return device;
+    }
+    let reason = IN_DOUBT.to_owned();
+    let assignment = Assignment {
+        state: AssignState::Drifted,
+        reason,
+        next_attempt_at: Some(now),
+        ..device.assignment.clone()
+    };
+    Device { assignment, ..device }
+}
+
+/// Tells an event from others with the same `op_date`, which has whole seconds. It is compared with digests of the
+/// same program only in effect: one that another version computed differently makes the event look new, which is
+/// harmless.
+fn digest(record: &Record) -> i64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let Record { serial: _, actual, op_type, op_date } = record;
+    let mut hasher = DefaultHasher::new();
+    (op_type.as_ref().map(OpType::as_str), op_date).hash(&mut hasher);
+    (&actual.model, &actual.description, &actual.color, &actual.asset_tag, &actual.os).hash(&mut hasher);
+    (&actual.device_family, &actual.profile_status, &actual.profile_uuid).hash(&mut hasher);
+    (actual.profile_assign_time, actual.profile_push_time, actual.device_assigned_date).hash(&mut hasher);
+    (&actual.device_assigned_by, actual.mdm_migration_deadline).hash(&mut hasher);
+    for (name, value) in &actual.extra {
+        (name, value.to_string()).hash(&mut hasher);
+    }
+    hasher.finish().cast_signed()
+}
+
 /// A device that is new here, or back: whatever was remembered of its assignment is forgotten.
 fn fresh(context: &PageContext, record: &Record, policy: &Policy, before: Option<&Device>) -> Device {
     let mut device = Device {
@@ -99,10 +153,13 @@ fn fresh(context: &PageContext, record: &Record, policy: &Policy, before: Option
         serial: record.serial.clone(),
         actual: record.actual.clone(),
         op_date: record.op_date.or_else(|| before.and_then(|b| b.op_date)),
+        op_digest: record.op_date.map(|_| digest(record)).or_else(|| before.and_then(|b| b.op_digest)),
         first_seen_at: before.map_or(context.now, |b| b.first_seen_at),
         last_seen_at: context.now,
         seen_run: context.seen_run,
         removed_at: None,
+        // A hold is an operator's word about the serial number and outlasts its absence.
+        hold: before.and_then(|b| b.hold.clone()),
         assignment: Assignment {
             state: AssignState::Due,
             reason: String::new(),

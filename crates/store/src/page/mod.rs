@@ -2,8 +2,10 @@
 //! transaction, between loading the rows and writing them.
 
 mod decide;
+mod events;
 mod fold;
 mod merge;
+mod operate;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,9 @@ use adelie_model::{Counts, Device, RunId, SerialNumber, ServerId, SyncPhase, Tim
 use serde_json::{Value, json};
 
 pub use decide::{Known, decide};
+pub use events::{NewEvent, settled};
 pub use fold::fold;
+pub use operate::{Action, Operated, Outcome, operate};
 pub use record::{Record, Source};
 
 use crate::Policy;
@@ -48,17 +52,6 @@ pub struct PagePlan {
     pub counts: Counts,
 }
 
-/// An event to be written: something that is true once the transaction commits.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewEvent {
-    /// Like `device.added`.
-    pub kind: &'static str,
-    /// The device it is about; `None` when it is about several.
-    pub serial: Option<SerialNumber>,
-    /// Details.
-    pub data: Value,
-}
-
 /// Works out what a page changes. `existing` holds the stored devices among its serial numbers.
 #[must_use]
 pub fn plan(
@@ -89,9 +82,12 @@ pub fn plan(
             Some(kind) => plan.events.push(NewEvent {
                 kind,
                 serial: Some(record.serial.clone()),
-                data: json!({ "was": before.as_ref().map(|d| d.assignment.state.as_str()) }),
+                data: details(change.kind, before.as_ref(), &change.device),
             }),
             None => {}
+        }
+        if let (Source::ReadBack, Some(before)) = (context.source, &before) {
+            plan.events.extend(events::read_back(before, &change.device));
         }
         if before.is_some_and(|before| same_but_seen(&before, &change.device)) {
             plan.seen.push(change.device.serial);
@@ -107,6 +103,16 @@ pub fn plan(
         });
     }
     plan
+}
+
+/// What an event tells of a device beside its kind.
+fn details(kind: merge::Kind, before: Option<&Device>, after: &Device) -> Value {
+    match (kind, before) {
+        (merge::Kind::Modified, Some(before)) => {
+            json!({ "changes": events::changes(&before.actual, &after.actual) })
+        }
+        _ => json!({ "was": before.map(|device| device.assignment.state.as_str()) }),
+    }
 }
 
 /// Decides devices anew after a change of defaults or profiles. Returns only those that changed.
@@ -138,6 +144,8 @@ pub fn serials(records: &[Record]) -> Vec<SerialNumber> {
 fn same_but_seen(before: &Device, after: &Device) -> bool {
     before.actual == after.actual
         && before.op_date == after.op_date
+        && before.op_digest == after.op_digest
+        && before.hold == after.hold
         && before.removed_at == after.removed_at
         && before.assignment == after.assignment
 }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use adelie_model::{
-    Actual, AssignState, Assignment, Counts, Device, DeviceFamily, OpType, ProfileStatus, ProfileUuid,
-    RevisionId, RunId, SerialNumber, ServerId, Timestamp,
+    Actual, AssignState, Assignment, Counts, Device, DeviceFamily, DriftMode, OpType, ProfileStatus,
+    ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp,
 };
 use adelie_rules::{Defaults, Scope};
 
 use super::*;
 
+mod drift;
+mod operate;
 mod properties;
 
 const WANTED: RevisionId = RevisionId(1);
@@ -32,6 +34,7 @@ fn policy(wanted: Option<RevisionId>) -> Policy {
     Policy {
         defaults: Defaults::new(wanted.map(|revision| (Scope::Any, revision))),
         published: [(WANTED, ProfileUuid("W".to_owned())), (OTHER, ProfileUuid("O".to_owned()))].into(),
+        drift: DriftMode::Repair,
     }
 }
 
@@ -284,14 +287,6 @@ fn a_changed_wish_is_due_at_once() {
         let none = decide_anew(devices, &policy(None), at(300));
         assert_eq!((none[0].assignment.state, none[0].assignment.wanted), (AssignState::Unmatched, None));
     }
-}
-
-#[test]
-fn a_held_device_stays_held_until_its_wish_changes() {
-    let shelf = Shelf::with(AssignState::Held, WANTED);
-    let device = shelf.device("A");
-    assert_eq!(decide(device, &policy(Some(WANTED)), Known::ReadBack, at(1)), device.assignment);
-    assert_eq!(decide(device, &policy(Some(OTHER)), Known::Before, at(1)).state, AssignState::Due);
 }
 
 /// L10: whatever was remembered of a device that has left is forgotten when it is back.

@@ -1,11 +1,19 @@
-use adelie_model::SerialNumber;
+mod happened;
+mod history;
+mod ready;
+mod refresh;
+mod show;
+
+use adelie_model::{SerialNumber, ServerName};
+use adelie_store::page::Action;
 use adelie_store::{DeviceFilter, DevicePosition, DeviceView};
 use serde_json::{Value, json};
 
 use crate::args::Device;
 use crate::context::Context;
-use crate::exit::{Exit, wrong};
-use crate::words::{minute, optional_time, time};
+use crate::exit::Exit;
+use crate::operate;
+use crate::words::{optional_time, time};
 
 /// Devices per query.
 const PAGE: u64 = 1000;
@@ -21,7 +29,13 @@ pub async fn run(context: Context, command: Device) -> anyhow::Result<Exit> {
             };
             list(&context, &DeviceFilter { server, family, state, query }, limit).await
         }
-        Device::Show { serial } => show(&context, &serial).await,
+        Device::Show { serial } => show::run(&context, &serial).await,
+        Device::History { serial, server, limit } => {
+            history::run(&context, &serial, server.as_ref(), limit).await
+        }
+        Device::Ready { devices } => ready::run(&context, &devices).await,
+        Device::Refresh { devices, server } => refresh::run(&context, &devices, server.as_ref()).await,
+        Device::Delete { serials, server } => delete(&context, &serials, server.as_ref()).await,
     }
 }
 
@@ -79,27 +93,6 @@ async fn list(context: &Context, filter: &DeviceFilter, limit: Option<u64>) -> a
     Ok(Exit::Done)
 }
 
-async fn show(context: &Context, serial: &SerialNumber) -> anyhow::Result<Exit> {
-    let views = context.store.device(serial).await?;
-    if views.is_empty() {
-        return Err(wrong(
-            format!("no MDM server has or had a device with serial number {serial}"),
-            "check the serial number; a device that Apple has just been given appears with the next sync",
-        ));
-    }
-    for (index, view) in views.iter().enumerate() {
-        if context.out.json {
-            context.out.object(&object(view))?;
-            continue;
-        }
-        if index > 0 {
-            context.out.line("")?;
-        }
-        facts(context, view)?;
-    }
-    Ok(Exit::Done)
-}
-
 fn row(view: &DeviceView) -> Vec<String> {
     let actual = &view.device.actual;
     let (state, reason) = view.state();
@@ -123,53 +116,8 @@ fn row(view: &DeviceView) -> Vec<String> {
     ]
 }
 
-fn facts(context: &Context, view: &DeviceView) -> anyhow::Result<()> {
-    let (device, actual) = (&view.device, &view.device.actual);
-    let (state, reason) = view.state();
-    let text = |fact: &Option<String>| fact.clone().unwrap_or_default();
-    let optional_minute = |at: Option<_>| at.map(|at| minute(Some(at))).unwrap_or_default();
-    let status = actual.profile_status.as_ref().map(|status| status.to_string()).unwrap_or_default();
-    let shown = match &actual.profile_uuid {
-        Some(uuid) => format!("{status} {uuid}"),
-        None => status,
-    };
-    context.out.facts(&[
-        ("serial number", device.serial.to_string()),
-        ("server", view.server.to_string()),
-        ("model", text(&actual.model)),
-        ("description", text(&actual.description)),
-        ("colour", text(&actual.color)),
-        ("asset tag", text(&actual.asset_tag)),
-        ("family", actual.device_family.as_ref().map(ToString::to_string).unwrap_or_default()),
-        ("os", text(&actual.os)),
-        (
-            "wanted profile",
-            view.wanted_profile.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
-        ),
-        ("at Apple", shown),
-        ("assigned at", optional_minute(actual.profile_assign_time)),
-        ("fetched at", optional_minute(actual.profile_push_time)),
-        ("state", state.to_string()),
-        ("reason", reason.to_owned()),
-        (
-            "attempts",
-            if device.assignment.attempts == 0 {
-                String::new()
-            } else {
-                device.assignment.attempts.to_string()
-            },
-        ),
-        ("next attempt", optional_minute(device.assignment.next_attempt_at)),
-        ("given by", text(&actual.device_assigned_by)),
-        ("given at", optional_minute(actual.device_assigned_date)),
-        ("migration deadline", optional_minute(actual.mdm_migration_deadline)),
-        ("first seen", minute(Some(device.first_seen_at))),
-        ("last seen", minute(Some(device.last_seen_at))),
-        ("removed", optional_minute(device.removed_at)),
-    ])
-}
-
-fn object(view: &DeviceView) -> Value {
+/// A device as an object, wherever it is shown.
+pub fn object(view: &DeviceView) -> Value {
     let (device, actual) = (&view.device, &view.device.actual);
     let (state, reason) = view.state();
     json!({
@@ -195,9 +143,32 @@ fn object(view: &DeviceView) -> Value {
             "attempts": device.assignment.attempts,
             "next_attempt_at": optional_time(device.assignment.next_attempt_at),
         },
+        "hold": device.hold,
         "first_seen_at": time(device.first_seen_at),
         "last_seen_at": time(device.last_seen_at),
         "removed_at": optional_time(device.removed_at),
         "extra": actual.extra,
     })
+}
+
+/// Puts devices away as if they had left.
+async fn delete(
+    context: &Context,
+    serials: &[SerialNumber],
+    server: Option<&ServerName>,
+) -> anyhow::Result<Exit> {
+    let named: Vec<_> = serials
+        .iter()
+        .enumerate()
+        .filter(|(index, serial)| !serials[..*index].contains(serial))
+        .map(|(_, serial)| serial.clone())
+        .collect();
+    let places = operate::places(context, &named, server).await?;
+    let exit = operate::tell(context, &operate::at(context, places, &Action::Archive).await?, "put away")?;
+    if !context.out.json {
+        context.out.note(
+            "a full sync brings back what Apple still lists; release it in the portal to be rid of it",
+        )?;
+    }
+    Ok(exit)
 }

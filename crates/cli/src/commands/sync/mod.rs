@@ -1,23 +1,41 @@
+mod history;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use adelie_model::{AssignState, RunOutcome, TokenState};
-use adelie_scheduler::{Engine, Observer, Progress, Report, Request, WorkError, chain};
+use adelie_scheduler::{Observer, Progress, Report, Request, WorkError, chain};
 use adelie_store::MdmServer;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Sync;
+use crate::args::{Sync, SyncCommand};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
+use crate::patience::patiently;
 use crate::progress::Bar;
 use crate::words::{count, minute, time};
 
+pub use history::next;
+
 pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
+    if let Some(SyncCommand::History { name, limit }) = &command.command {
+        if command.full || command.force || command.accept_removals || !command.names.is_empty() {
+            return Err(wrong(
+                "`history` shows past syncs and takes none of what a sync takes",
+                "run `adelie sync history NAME`, or `adelie sync NAME -- history` for a server of that name",
+            ));
+        }
+        return history::run(&context, name.as_ref(), *limit).await;
+    }
     let servers = chosen(&context, &command).await?;
-    let request =
-        Request::Sync { full: command.full, force: command.force, accept_removals: command.accept_removals };
+    let request = Request::Sync {
+        // Only a complete list can say who is absent, and whoever accepts removals wants it now.
+        full: command.full || command.accept_removals,
+        force: command.force || command.accept_removals,
+        accept_removals: command.accept_removals,
+        by: context.operator().name,
+    };
     let engine = context.engine().await?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone());
@@ -30,9 +48,12 @@ pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
             let Some(server) = servers.next() else { break };
             let (engine, request, stop) = (engine.clone(), request.clone(), stop.clone());
             let bar = Arc::new(Bar::new(server.name.as_str(), context.out.json, None));
-            let patience = context.settings.engine.lease_ttl * 2;
+            let lease_ttl = context.settings.engine.lease_ttl;
             work.spawn(async move {
-                let result = patiently(&engine, &server, &request, &bar, &stop, patience).await;
+                let waiting = |owner, until| bar.notice(Progress::Waiting { owner, until });
+                let result =
+                    patiently(lease_ttl, &stop, waiting, || engine.work(server.id, &request, &*bar, &stop))
+                        .await;
                 bar.finish();
                 (server, result)
             });
@@ -55,7 +76,7 @@ async fn chosen(context: &Context, command: &Sync) -> anyhow::Result<Vec<MdmServ
     if command.accept_removals && command.names.is_empty() {
         return Err(wrong(
             "--accept-removals needs the name of an MDM server",
-            "run `adelie sync NAME --full --force --accept-removals` for the server whose removals are right",
+            "run `adelie sync NAME --accept-removals` for the server whose removals are right",
         ));
     }
     let mut servers = Vec::new();
@@ -88,32 +109,6 @@ async fn chosen(context: &Context, command: &Sync) -> anyhow::Result<Vec<MdmServ
     Ok(servers)
 }
 
-/// Waits for another copy that works on the server, as long as a dead one could still hold its lease.
-async fn patiently(
-    engine: &Engine,
-    server: &MdmServer,
-    request: &Request,
-    bar: &Bar,
-    stop: &CancellationToken,
-    patience: Duration,
-) -> Result<Report, WorkError> {
-    let waiting = tokio::time::Instant::now();
-    loop {
-        match engine.work(server.id, request, bar, stop).await {
-            Err(WorkError::Busy { owner, until, .. })
-                if waiting.elapsed() < patience && !stop.is_cancelled() =>
-            {
-                bar.notice(Progress::Waiting { owner, until });
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                    () = stop.cancelled() => {}
-                }
-            }
-            result => return result,
-        }
-    }
-}
-
 /// Of two exits the one to report: trouble first, then "not yet".
 fn worse(one: Exit, other: Exit) -> Exit {
     let rank = |exit| match exit {
@@ -142,14 +137,14 @@ async fn tell(
         }
     };
     let states = context.store.state_counts(Some(server.id)).await?;
-    let stuck: Vec<_> = states.iter().filter(|one| one.state.needs_attention() && one.devices > 0).collect();
+    let stuck: Vec<_> = states.iter().filter(|one| one.need_attention() > 0).collect();
     let throttled: u64 =
         states.iter().filter(|one| one.state == AssignState::Throttled).map(|one| one.devices).sum();
     let mut problems: Vec<String> = report.sync_error.iter().map(|error| chain(error)).collect();
     problems.extend(report.attention.clone());
     problems.extend(report.assigned.refused_profiles.iter().cloned());
     problems.extend(report.assigned.stopped_by.clone());
-    problems.extend(stuck.iter().map(|one| explain(server, one.state, one.devices)));
+    problems.extend(stuck.iter().map(|one| explain(server, one.state, one.need_attention())));
     if out.json {
         out.object(&object(server, report, &problems))?;
     } else {
@@ -159,7 +154,7 @@ async fn tell(
         }
         if throttled > 0 {
             out.note(&format!(
-                "Apple throttles {}, tried again by itself; see `adelie device list --server {} --state throttled`",
+                "Apple throttles {}, tried again by itself; see `adelie assign status --server {}`",
                 count(throttled, "device", "devices"),
                 server.name
             ))?;
@@ -194,7 +189,7 @@ fn explain(server: &MdmServer, state: AssignState, devices: u64) -> String {
         AssignState::Unmatched => {
             format!("no default profile: run `adelie server set {} --default any=PROFILE`", server.name)
         }
-        _ => format!("see `adelie device list --server {} --state {state}`", server.name),
+        _ => format!("see `adelie assign status --server {}`", server.name),
     };
     format!("{devices_text} {state}; {why}")
 }
@@ -222,21 +217,7 @@ fn sentence(server: &MdmServer, report: &Report) -> String {
 }
 
 fn object(server: &MdmServer, report: &Report, problems: &[String]) -> Value {
-    let run = report.run.as_ref().map(|run| {
-        json!({
-            "kind": run.kind,
-            "trigger": run.trigger,
-            "outcome": run.outcome,
-            "started_at": time(run.started_at),
-            "finished_at": run.finished_at.map(time),
-            "pages": run.counts.pages,
-            "records": run.counts.records,
-            "added": run.counts.added,
-            "modified": run.counts.modified,
-            "removed": run.counts.removed,
-            "error": run.error,
-        })
-    });
+    let run = report.run.as_ref().map(history::fields);
     let not_assigned: serde_json::Map<_, _> = report
         .assigned
         .not_assigned

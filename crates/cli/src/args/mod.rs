@@ -3,10 +3,20 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use adelie_model::{AssignState, DeviceFamily, ProfileName, SerialNumber, ServerName};
-use adelie_rules::Scope;
+use adelie_model::{ProfileName, ServerName};
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use url::Url;
+
+mod assign;
+mod device;
+mod server;
+mod sync;
+mod values;
+
+pub use assign::Assign;
+pub use device::{Device, Serials};
+pub use server::{OwnSettings, Server};
+pub use sync::{Sync, SyncCommand};
+pub use values::{DefaultProfile, Setting};
 
 /// Adelie holds the server tokens of Apple Automated Device Enrollment, keeps an exact copy of the devices
 /// that Apple has given each MDM server, and sees to it that every device has its enrollment profile.
@@ -75,11 +85,14 @@ pub enum Command {
     /// Server tokens: make a key, import Apple's .p7m, show
     #[command(subcommand)]
     Token(Token),
-    /// Sync with Apple, then assign what is due, then exit
+    /// Sync with Apple, then assign what is due, then exit; history of syncs
     Sync(Sync),
-    /// Devices: list, show
+    /// Devices: list, show, history, ready, refresh, delete
     #[command(subcommand)]
     Device(Device),
+    /// Assignments: status, retry, hold, unhold
+    #[command(subcommand)]
+    Assign(Assign),
     /// Enrollment profiles: new, list, show, validate
     #[command(subcommand)]
     Profile(Profile),
@@ -99,46 +112,6 @@ pub enum Command {
     /// Print this reference as Markdown
     #[command(hide = true)]
     HelpMarkdown,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Server {
-    /// Add an MDM server
-    Add {
-        /// Our name for it
-        name: ServerName,
-        /// Where Apple answers for it
-        #[arg(long, value_name = "URL", default_value = adelie_dep::client::DEFAULT_BASE_URL, value_parser = base_url)]
-        base_url: Url,
-        /// Do not sync or assign by itself until `adelie server resume`
-        #[arg(long)]
-        paused: bool,
-    },
-    /// List MDM servers
-    List,
-    /// Show one MDM server
-    Show {
-        /// Its name
-        name: ServerName,
-    },
-    /// Change settings of an MDM server
-    Set {
-        /// Its name
-        name: ServerName,
-        /// Default profile of a device family (mac iphone ipad ipod appletv vision any); an empty PROFILE takes it away
-        #[arg(long = "default", value_name = "FAMILY=PROFILE", required = true, value_parser = default_profile)]
-        defaults: Vec<DefaultProfile>,
-    },
-    /// Neither sync nor assign by itself
-    Pause {
-        /// Its name
-        name: ServerName,
-    },
-    /// Sync and assign by itself again
-    Resume {
-        /// Its name
-        name: ServerName,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,49 +139,6 @@ pub enum Token {
     Show {
         /// The MDM server
         name: ServerName,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct Sync {
-    /// The MDM servers; without a name all that are not paused
-    #[arg(value_name = "NAME")]
-    pub names: Vec<ServerName>,
-    /// Fetch the whole list, not only what has changed
-    #[arg(long)]
-    pub full: bool,
-    /// Sync although the policy's interval has not passed yet
-    #[arg(long)]
-    pub force: bool,
-    /// Remove the devices that a complete list did not show, however many they are
-    #[arg(long)]
-    pub accept_removals: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Device {
-    /// List devices
-    List {
-        /// Of one MDM server
-        #[arg(long, value_name = "NAME")]
-        server: Option<ServerName>,
-        /// Of one family: mac iphone ipad ipod appletv vision
-        #[arg(long, value_name = "FAMILY", value_parser = family)]
-        family: Option<DeviceFamily>,
-        /// In one state: unmatched held due sent assigned pushed throttled failed not_accessible drifted removed
-        #[arg(long, value_name = "STATE", value_parser = state)]
-        state: Option<AssignState>,
-        /// Whose serial number, model, description, asset tag or colour contains this
-        #[arg(long, value_name = "TEXT")]
-        query: Option<String>,
-        /// At most so many; a table shows 100 unless told otherwise, JSON shows all
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-        limit: Option<u64>,
-    },
-    /// Show one device
-    Show {
-        /// Its serial number
-        serial: SerialNumber,
     },
 }
 
@@ -277,48 +207,4 @@ pub struct Demo {
     /// Devices that Apple has at the start
     #[arg(long, default_value_t = 5000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub devices: u32,
-}
-
-/// One `--default FAMILY=PROFILE`.
-#[derive(Clone, Debug)]
-pub struct DefaultProfile {
-    pub scope: Scope,
-    pub profile: Option<ProfileName>,
-}
-
-fn default_profile(text: &str) -> Result<DefaultProfile, String> {
-    let (scope, profile) =
-        text.split_once('=').ok_or("it must be FAMILY=PROFILE, like mac=Standard".to_owned())?;
-    let scope = scope.parse::<Scope>().map_err(|error| error.to_string())?;
-    let profile = match profile.trim() {
-        "" => None,
-        name => Some(name.parse().map_err(|error: adelie_model::NameError| error.to_string())?),
-    };
-    Ok(DefaultProfile { scope, profile })
-}
-
-fn family(text: &str) -> Result<DeviceFamily, String> {
-    match text.parse::<Scope>().map_err(|error| error.to_string())? {
-        Scope::Family(family) => Ok(family),
-        Scope::Any => Err("leave --family out to see all families".to_owned()),
-    }
-}
-
-fn state(text: &str) -> Result<AssignState, String> {
-    AssignState::parse(text).ok_or_else(|| {
-        let known: Vec<_> = AssignState::ALL.iter().map(|state| state.as_str()).collect();
-        format!("there is no such state; the states are {}", known.join(", "))
-    })
-}
-
-fn base_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text)
-        .map_err(|error| format!("{error}; it must look like https://mdmenrollment.apple.com"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err("it must start with https:// (or http:// for a simulator) and name a host".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err("it must have no user, query or fragment".to_owned());
-    }
-    Ok(url)
 }

@@ -1,0 +1,143 @@
+//! Values of options, from text.
+
+use std::time::Duration;
+
+use adelie_model::{AssignState, DeviceFamily, DriftMode, ProfileName};
+use adelie_rules::Scope;
+use url::Url;
+
+/// One `--default FAMILY=PROFILE`.
+#[derive(Clone, Debug)]
+pub struct DefaultProfile {
+    pub scope: Scope,
+    pub profile: Option<ProfileName>,
+}
+
+/// A setting of one MDM server: its own value, or with `default` what all of them have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting<T> {
+    Default,
+    Own(T),
+}
+
+impl<T> Setting<T> {
+    /// The server's own value, if it is to have one.
+    pub fn own(self) -> Option<T> {
+        match self {
+            Self::Default => None,
+            Self::Own(value) => Some(value),
+        }
+    }
+}
+
+/// Whole seconds, of a text like `90s`, `15m`, `12h`, `7d` or `1h 30m`.
+pub fn interval(text: &str) -> Result<Setting<u32>, String> {
+    const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+    setting(text, |text| {
+        let time = humantime::parse_duration(text)
+            .map_err(|_| format!("{text:?} is no length of time; it must look like 90s, 15m, 12h or 7d"))?;
+        if time < Duration::from_secs(1) || time > LONGEST || time.subsec_nanos() > 0 {
+            return Err("it must be whole seconds, at least 1s and at most ten years".to_owned());
+        }
+        u32::try_from(time.as_secs()).map_err(|error| error.to_string())
+    })
+}
+
+pub fn percent(text: &str) -> Result<Setting<u32>, String> {
+    setting(text, |text| number(text, 100))
+}
+
+pub fn days(text: &str) -> Result<Setting<u32>, String> {
+    setting(text, |text| number(text, 36_500))
+}
+
+pub fn drift(text: &str) -> Result<Setting<DriftMode>, String> {
+    setting(text, |text| {
+        DriftMode::parse(text).ok_or("it must be `repair`, `report` or `default`".to_owned())
+    })
+}
+
+fn setting<T>(text: &str, own: impl FnOnce(&str) -> Result<T, String>) -> Result<Setting<T>, String> {
+    match text.trim() {
+        "default" => Ok(Setting::Default),
+        text => own(text).map(Setting::Own),
+    }
+}
+
+fn number(text: &str, most: u32) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if number <= most => Ok(number),
+        _ => Err(format!("it must be a whole number from 0 to {most}, or `default`")),
+    }
+}
+
+/// A reason is shown in tables and kept with every event, so that it is one line of moderate length.
+pub fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.chars().any(char::is_control) || text.chars().count() > 200 {
+        return Err("it must be one line of at most 200 characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+pub fn default_profile(text: &str) -> Result<DefaultProfile, String> {
+    let (scope, profile) =
+        text.split_once('=').ok_or("it must be FAMILY=PROFILE, like mac=Standard".to_owned())?;
+    let scope = scope.parse::<Scope>().map_err(|error| error.to_string())?;
+    let profile = match profile.trim() {
+        "" => None,
+        name => Some(name.parse().map_err(|error: adelie_model::NameError| error.to_string())?),
+    };
+    Ok(DefaultProfile { scope, profile })
+}
+
+pub fn family(text: &str) -> Result<DeviceFamily, String> {
+    match text.parse::<Scope>().map_err(|error| error.to_string())? {
+        Scope::Family(family) => Ok(family),
+        Scope::Any => Err("leave --family out to see all families".to_owned()),
+    }
+}
+
+pub fn state(text: &str) -> Result<AssignState, String> {
+    AssignState::parse(text).ok_or_else(|| {
+        let known: Vec<_> = AssignState::ALL.iter().map(|state| state.as_str()).collect();
+        format!("there is no such state; the states are {}", known.join(", "))
+    })
+}
+
+pub fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text)
+        .map_err(|error| format!("{error}; it must look like https://mdmenrollment.apple.com"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("it must start with https:// (or http:// for a simulator) and name a host".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err("it must have no user, query or fragment".to_owned());
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_whole_seconds() {
+        assert_eq!(interval("15m"), Ok(Setting::Own(900)));
+        assert_eq!(interval("7d"), Ok(Setting::Own(604_800)));
+        assert_eq!(interval("1h 30m"), Ok(Setting::Own(5400)));
+        assert_eq!(interval("default"), Ok(Setting::Default));
+        for wrong in ["0s", "999ms", "1500ms", "15", "soon", "", "-5m", "11y"] {
+            assert!(interval(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_their_limits() {
+        assert_eq!(percent("0"), Ok(Setting::Own(0)));
+        assert!(percent("101").is_err() && percent("-1").is_err() && percent("5.5").is_err());
+        assert_eq!(days("45"), Ok(Setting::Own(45)));
+        assert_eq!(drift("report"), Ok(Setting::Own(DriftMode::Report)));
+        assert!(drift("ignore").is_err());
+    }
+}

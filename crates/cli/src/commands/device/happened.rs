@@ -1,0 +1,140 @@
+//! What happened to a device, in a sentence for each kind of event.
+
+use std::collections::BTreeMap;
+
+use adelie_model::{RevisionId, Timestamp};
+use adelie_store::StoredEvent;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::words::{count, minute};
+
+/// The names of the profiles that events are about.
+pub struct Profiles(BTreeMap<RevisionId, String>);
+
+impl Profiles {
+    /// Those of some events.
+    pub async fn of(context: &Context, events: &[StoredEvent]) -> anyhow::Result<Self> {
+        let mut names = BTreeMap::new();
+        for id in events.iter().filter_map(revision) {
+            if !names.contains_key(&id)
+                && let Some(revision) = context.store.revision(id).await?
+            {
+                names.insert(id, revision.name.to_string());
+            }
+        }
+        Ok(Self(names))
+    }
+}
+
+fn revision(event: &StoredEvent) -> Option<RevisionId> {
+    event.data["revision"].as_i64().map(RevisionId)
+}
+
+/// What happened, in words.
+pub fn words(event: &StoredEvent, profiles: &Profiles) -> String {
+    let data = &event.data;
+    let text = |key: &str| data[key].as_str().unwrap_or_default();
+    let by = text("by");
+    let profile = revision(event)
+        .and_then(|id| profiles.0.get(&id))
+        .map_or_else(|| "its profile".to_owned(), |name| format!("profile {name}"));
+    let sentence = match event.kind.as_str() {
+        "device.added" if data["was"].is_string() => "it is back at this MDM server".to_owned(),
+        "device.added" => "Apple gave it to this MDM server".to_owned(),
+        "devices.imported" => "found by the first full sync".to_owned(),
+        "device.modified" => format!("Apple changed {}", changes(&data["changes"])),
+        "device.removed" if !by.is_empty() => format!("put away by {by}"),
+        "device.removed" => "it left this MDM server".to_owned(),
+        "device.deleted" => "forgotten, because it had left long ago".to_owned(),
+        "device.assigned" | "devices.assigned" => with(&format!("{profile} assigned"), text("reason")),
+        "device.not_assigned" => with(&format!("{profile} not assigned"), text("reason")),
+        "device.throttled" | "devices.throttled" => with("throttled", text("reason")),
+        "device.failed" | "devices.failed" => with(&format!("{profile} not assigned"), text("reason")),
+        "device.not_accessible" | "devices.not_accessible" => with("not accessible", text("reason")),
+        "device.drifted" => {
+            let what = if data["repaired"] == true { "it is repaired" } else { "it is reported only" };
+            with("drifted", &format!("{}; {what}", text("reason")))
+        }
+        "device.held" => with(&format!("held by {by}"), text("reason")),
+        "device.unheld" => format!("let go by {by}"),
+        "device.retried" => format!("to be tried again, says {by} (it was {})", text("was")),
+        kind => format!("{kind} {data}"),
+    };
+    let again = data["next_attempt_at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+    let again = again.map(|at| format!("; tried again at {}", minute(Some(at)))).unwrap_or_default();
+    let others = match data["devices"].as_u64() {
+        Some(all) if all > 1 => format!(" (with {})", count(all - 1, "other", "others")),
+        _ => String::new(),
+    };
+    format!("{sentence}{again}{others}")
+}
+
+fn with(what: &str, reason: &str) -> String {
+    if reason.is_empty() { what.to_owned() } else { format!("{what}: {reason}") }
+}
+
+/// `color: RED → BLUE, asset_tag: nothing → A-1`.
+fn changes(changes: &Value) -> String {
+    let Some(changes) = changes.as_object() else { return "something".to_owned() };
+    let value = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => "nothing".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let parts: Vec<_> = changes
+        .iter()
+        .map(|(name, pair)| format!("{name}: {} → {}", value(pair.get(0)), value(pair.get(1))))
+        .collect();
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use adelie_model::{EventId, ServerId};
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(kind: &str, data: Value) -> String {
+        let event = StoredEvent {
+            id: EventId(1),
+            server: ServerId(1),
+            at: Timestamp::UNIX_EPOCH,
+            kind: kind.to_owned(),
+            serial: None,
+            run: None,
+            data,
+        };
+        words(&event, &Profiles(BTreeMap::from([(RevisionId(7), "standard".to_owned())])))
+    }
+
+    #[test]
+    fn every_kind_is_a_sentence() {
+        assert_eq!(
+            told(
+                "device.modified",
+                json!({ "changes": { "color": ["RED", "BLUE"], "asset_tag": [null, "A-1"] } })
+            ),
+            "Apple changed asset_tag: nothing → A-1, color: RED → BLUE"
+        );
+        assert_eq!(
+            told(
+                "devices.assigned",
+                json!({ "revision": 7, "reason": "Apple confirmed it", "devices": 1000 })
+            ),
+            "profile standard assigned: Apple confirmed it (with 999 others)"
+        );
+        assert_eq!(
+            told(
+                "device.failed",
+                json!({ "revision": 9, "reason": "Apple answered FAILED", "next_attempt_at": "1970-01-01T01:00:00Z" })
+            ),
+            "its profile not assigned: Apple answered FAILED; tried again at 1970-01-01 01:00 UTC"
+        );
+        assert_eq!(told("device.held", json!({ "by": "anna", "reason": "" })), "held by anna");
+        assert_eq!(told("device.removed", json!({ "by": "anna", "was": "assigned" })), "put away by anna");
+        assert_eq!(told("device.removed", json!({ "was": "assigned" })), "it left this MDM server");
+        assert_eq!(told("device.melted", json!({ "a": 1 })), r#"device.melted {"a":1}"#);
+    }
+}

@@ -1,0 +1,150 @@
+mod set;
+mod show;
+
+use adelie_model::ServerName;
+use adelie_scheduler::{Alert, Severity};
+use adelie_store::{MdmServer, NewServer, StoreError};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::args::Server;
+use crate::context::Context;
+use crate::exit::{Exit, wrong};
+use crate::health;
+use crate::words::{minute, optional_time, time};
+
+pub async fn run(context: Context, command: Server) -> anyhow::Result<Exit> {
+    match command {
+        Server::Add { name, base_url, paused } => add(&context, name, &base_url, paused).await,
+        Server::List => list(&context).await,
+        Server::Show { name } => {
+            let server = context.server(&name).await?;
+            show::run(&context, &server).await
+        }
+        Server::Set { name, settings } => set::run(&context, &name, &settings).await,
+        Server::Pause { name } => pause(&context, &name, true).await,
+        Server::Resume { name } => pause(&context, &name, false).await,
+    }
+}
+
+async fn add(context: &Context, name: ServerName, base_url: &Url, paused: bool) -> anyhow::Result<Exit> {
+    let base_url = base_url.as_str().trim_end_matches('/').to_owned();
+    let new = NewServer { name, base_url, paused };
+    let id = match context.store.add_server(&new, context.clock.now()).await {
+        Ok(id) => id,
+        Err(error @ StoreError::Exists { .. }) => {
+            return Err(wrong(error.to_string(), format!("see it with `adelie server show {}`", new.name)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if context.out.json {
+        let server = context.store.server_by_id(id).await?.ok_or_else(|| StoreError::no_server(id))?;
+        return show::run(context, &server).await;
+    }
+    let state = if paused { "paused" } else { "active" };
+    context.out.line(&format!("added MDM server {} ({state})", new.name))?;
+    context.out.hint(&format!("next: `adelie token key {} --out {}.pem`", new.name, file_name(&new.name)))?;
+    if paused {
+        // A device that is switched on before it has a profile does not enroll (field lesson L30).
+        context.out.hint(&format!(
+            "before `adelie server resume {0}`, give it a profile: `adelie server set {0} --default any=PROFILE`",
+            new.name
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A name as a file name that needs no quoting in a shell.
+fn file_name(name: &ServerName) -> String {
+    name.as_str()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
+        .collect()
+}
+
+async fn pause(context: &Context, name: &ServerName, paused: bool) -> anyhow::Result<Exit> {
+    let server = context.server(name).await?;
+    context.store.set_paused(server.id, paused, &context.operator()).await?;
+    if context.out.json {
+        let server = context.server(name).await?;
+        return show::run(context, &server).await;
+    }
+    let state = if paused { "paused: it is neither synced nor assigned by itself" } else { "active" };
+    context.out.line(&format!("MDM server {name} is {state}"))?;
+    Ok(Exit::Done)
+}
+
+async fn list(context: &Context) -> anyhow::Result<Exit> {
+    let counts = context.store.state_counts(None).await?;
+    let mut servers: Vec<_> = context
+        .store
+        .servers()
+        .await?
+        .into_iter()
+        .map(|server| {
+            let alerts = health::of(context, &server, &counts);
+            (server, alerts)
+        })
+        .collect();
+    // Worst first: what needs somebody stands where the eye falls.
+    let worst =
+        |alerts: &[Alert]| alerts.first().map_or(2, |alert| u8::from(alert.severity == Severity::Notice));
+    servers.sort_by_key(|(server, alerts)| (worst(alerts), server.name.clone()));
+    if context.out.json {
+        for (server, alerts) in &servers {
+            context.out.object(&summary(server, alerts))?;
+        }
+        return Ok(Exit::Done);
+    }
+    if servers.is_empty() {
+        context.out.hint("there is no MDM server yet: add one with `adelie server add NAME`")?;
+        return Ok(Exit::Done);
+    }
+    let rows = servers.iter().map(|(server, alerts)| {
+        vec![
+            server.name.to_string(),
+            server.token.state.to_string(),
+            minute(server.token.expires_at),
+            minute(server.last_sync_at),
+            if server.paused { "paused".to_owned() } else { minute(server.next_sync_at) },
+            health::line(&alerts.iter().collect::<Vec<_>>()).unwrap_or_default(),
+        ]
+    });
+    context.out.table(&["name", "token", "expires", "last sync", "next sync", "trouble"], rows.collect())?;
+    if servers.iter().any(|(_, alerts)| !alerts.is_empty()) {
+        context.out.hint("`adelie server show NAME` says what to do")?;
+    }
+    Ok(Exit::Done)
+}
+
+fn summary(server: &MdmServer, alerts: &[Alert]) -> Value {
+    json!({
+        "name": server.name,
+        "base_url": server.base_url,
+        "paused": server.paused,
+        "created_at": time(server.created_at),
+        "token": token_object(server),
+        "account": server.account,
+        "last_sync_at": optional_time(server.last_sync_at),
+        "last_full_sync_at": optional_time(server.last_full_at),
+        "next_sync_at": optional_time(server.next_sync_at),
+        "failures": server.failures,
+        "last_error": server.last_error,
+        "wait_until": optional_time(server.wait_until),
+        "attention": server.attention,
+        "setbacks": server.setbacks,
+        "alerts": alerts,
+    })
+}
+
+/// The token's health as an object.
+pub fn token_object(server: &MdmServer) -> Value {
+    let token = &server.token;
+    json!({
+        "state": token.state,
+        "detail": token.detail,
+        "since": optional_time(token.since),
+        "expires_at": optional_time(token.expires_at),
+        "remedy": token.state.remedy(),
+    })
+}

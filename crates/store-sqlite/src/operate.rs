@@ -1,0 +1,85 @@
+//! What operators do by hand to devices and refused profiles.
+
+use std::collections::HashMap;
+
+use adelie_model::{SerialNumber, ServerId};
+use adelie_store::page::{self, Action, Operated, Outcome};
+use adelie_store::{Operator, StoreError};
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use crate::failure::Attempt;
+use crate::{batch, servers};
+
+/// Does it to every serial number once, and says for each what came of it.
+pub(crate) async fn devices(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    serials: &[SerialNumber],
+    action: &Action,
+    by: &Operator,
+) -> Attempt<Vec<Operated>> {
+    exists(transaction, server).await?;
+    let known = batch::load(transaction, server, serials).await?;
+    let policy = batch::policy(transaction, server).await?;
+    let mut outcomes: HashMap<&SerialNumber, Outcome> = HashMap::with_capacity(serials.len());
+    let (mut changed, mut events) = (Vec::new(), Vec::new());
+    for serial in serials {
+        outcomes.entry(serial).or_insert_with(|| {
+            let Some(device) = known.get(serial) else { return Outcome::Unknown };
+            let (outcome, done) = page::operate(device, &policy, action, by);
+            if let Some((device, event)) = done {
+                changed.push(device);
+                events.push(event);
+            }
+            outcome
+        });
+    }
+    if !changed.is_empty() {
+        batch::upsert(transaction, &changed).await?;
+        batch::events(transaction, server, None, &events, by.now).await?;
+        due_at_once(transaction, server).await?;
+    }
+    let outcome = |serial| outcomes.get(serial).cloned().unwrap_or(Outcome::Unknown);
+    Ok(serials.iter().map(|serial| Operated { serial: serial.clone(), outcome: outcome(serial) }).collect())
+}
+
+/// Makes refused profiles due to be defined again, and says how many there were.
+pub(crate) async fn profiles(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    by: &Operator,
+) -> Attempt<u64> {
+    exists(transaction, server).await?;
+    let done = sqlx::query(
+        "-- retry_profiles
+         UPDATE published_profiles SET next_attempt_at = ?2 WHERE server_id = ?1 AND error IS NOT NULL",
+    )
+    .bind(server.0)
+    .bind(by.now.timestamp_millis())
+    .execute(&mut *transaction)
+    .await?;
+    let profiles = done.rows_affected();
+    if profiles > 0 {
+        let data = json!({ "by": by.name, "profiles": profiles });
+        servers::changed(transaction, server, "server.profiles_retried", data, by).await?;
+        due_at_once(transaction, server).await?;
+    }
+    Ok(profiles)
+}
+
+async fn exists(transaction: &mut SqliteConnection, server: ServerId) -> Attempt<()> {
+    let known: Option<i64> = sqlx::query_scalar("-- has_server\nSELECT id FROM mdm_servers WHERE id = ?1")
+        .bind(server.0)
+        .fetch_optional(transaction)
+        .await?;
+    known.map(drop).ok_or_else(|| StoreError::no_server(server).into())
+}
+
+async fn due_at_once(transaction: &mut SqliteConnection, server: ServerId) -> Attempt<()> {
+    sqlx::query("-- due_at_once\nUPDATE mdm_servers SET work_at = 0 WHERE id = ?1")
+        .bind(server.0)
+        .execute(transaction)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! What an operator does to a device by hand. Pure; drivers run it in a transaction of its own.
+
+use adelie_model::{AssignState, Assignment, Device, DriftMode, SerialNumber};
+use serde_json::json;
+
+use super::merge::removed;
+use super::{Known, NewEvent, decide};
+use crate::{Operator, Policy};
+
+/// What an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Keep the device from being assigned until it is let go.
+    Hold {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Let it go.
+    Unhold,
+    /// Work on it now, not when its time has come.
+    Retry {
+        /// Also when Apple throttles it, which may make Apple throttle it for longer (field lesson L21).
+        throttled_too: bool,
+    },
+    /// Put it away as if it had left. If Apple still lists it, the next full sync brings it back.
+    Archive,
+}
+
+/// What came of it for one serial number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operated {
+    /// The serial number.
+    pub serial: SerialNumber,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an operator's action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// There was nothing to do, and why.
+    Unchanged(&'static str),
+    /// It must not be done, why, and what to do instead.
+    Refused(String),
+    /// Nothing is stored of this serial number at this MDM server.
+    Unknown,
+}
+
+/// Does what an operator asks for to a device. Returns what came of it, and what is to be written.
+#[must_use]
+pub fn operate(
+    device: &Device,
+    policy: &Policy,
+    action: &Action,
+    by: &Operator,
+) -> (Outcome, Option<(Device, NewEvent)>) {
+    let refused = |why: &str| (Outcome::Refused(why.to_owned()), None);
+    let done = |device: Device, kind, data| {
+        let event = NewEvent { kind, serial: Some(device.serial.clone()), data };
+        (Outcome::Done, Some((device, event)))
+    };
+    if device.removed_at.is_some() {
+        return refused(match action {
+            Action::Archive => "it is put away already and is deleted by itself",
+            _ => "it has left this MDM server",
+        });
+    }
+    match action {
+        Action::Hold { reason } => {
+            let text = if reason.is_empty() {
+                format!("held by {}", by.name)
+            } else {
+                format!("held by {}: {reason}", by.name)
+            };
+            if device.hold.as_ref() == Some(&text) {
+                return (Outcome::Unchanged("it is held already"), None);
+            }
+            let data = json!({ "by": by.name, "reason": reason });
+            let held = decided(Device { hold: Some(text), ..device.clone() }, policy, by);
+            done(held, "device.held", data)
+        }
+        Action::Unhold if device.hold.is_none() => (Outcome::Unchanged("no operator holds it"), None),
+        Action::Unhold => {
+            let free = decided(Device { hold: None, ..device.clone() }, policy, by);
+            done(free, "device.unheld", json!({ "by": by.name }))
+        }
+        Action::Archive => {
+            let data = json!({ "by": by.name, "was": device.assignment.state.as_str() });
+            let reason =
+                format!("deleted by {}; a full sync brings it back if Apple still lists it", by.name);
+            done(removed(device.clone(), reason.into(), by.now), "device.removed", data)
+        }
+        Action::Retry { throttled_too } => match retried(device, policy, *throttled_too, by) {
+            Ok(assignment) => {
+                let data = json!({ "by": by.name, "was": device.assignment.state.as_str() });
+                done(Device { assignment, ..device.clone() }, "device.retried", data)
+            }
+            Err(outcome) => (outcome, None),
+        },
+    }
+}
+
+fn decided(device: Device, policy: &Policy, by: &Operator) -> Device {
+    let assignment = decide(&device, policy, Known::Before, by.now);
+    Device { assignment, ..device }
+}
+
+/// The assignment of a device that is to be worked on now.
+fn retried(
+    device: &Device,
+    policy: &Policy,
+    throttled_too: bool,
+    by: &Operator,
+) -> Result<Assignment, Outcome> {
+    let before = &device.assignment;
+    let due = || {
+        let reason = format!("tried again by {}", by.name);
+        Assignment { state: AssignState::Due, reason, next_attempt_at: Some(by.now), ..before.clone() }
+    };
+    let read_back = || Assignment { next_attempt_at: Some(by.now), ..before.clone() };
+    if device.hold.is_some() {
+        return Err(Outcome::Refused(
+            "an operator holds it: let it go with `adelie assign unhold`".to_owned(),
+        ));
+    }
+    match before.state {
+        AssignState::Due | AssignState::Failed => Ok(due()),
+        AssignState::NotAccessible => Ok(read_back()),
+        // It is certain already, and this is the word that was waited for.
+        AssignState::Drifted if policy.drift == DriftMode::Report => Ok(due()),
+        AssignState::Drifted => Ok(read_back()),
+        AssignState::Throttled if throttled_too => Ok(due()),
+        AssignState::Throttled => Err(Outcome::Refused(format!(
+            "Apple throttles it until {}, and asking earlier may make that longer; --force asks all the same",
+            before
+                .next_attempt_at
+                .map_or_else(|| "later".to_owned(), |at| at.format("%F %R UTC").to_string())
+        ))),
+        AssignState::Assigned | AssignState::Pushed => {
+            Err(Outcome::Unchanged("Apple already shows the wanted profile"))
+        }
+        AssignState::Sent => Err(Outcome::Unchanged("it has just been sent, and Apple's answer is awaited")),
+        AssignState::Unmatched => Err(Outcome::Refused(
+            "no default gives it a profile: set one with `adelie server set NAME --default any=PROFILE`"
+                .to_owned(),
+        )),
+        AssignState::Held | AssignState::Removed => Err(Outcome::Refused(before.reason.clone())),
+    }
+}

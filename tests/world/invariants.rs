@@ -1,0 +1,182 @@
+//! What must hold once everything has come to rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use adelie_model::{AssignState, Clock, Device, DriftMode, ProfileStatus, ProfileUuid};
+use adelie_simulator::TruthDevice;
+use adelie_store::{DeviceFilter, MdmServer, StoredEvent};
+use serde_json::Value;
+
+use crate::world::{APPLE_NAMES, World, server_id};
+
+impl World {
+    /// After some days without a full sync: whatever Apple has told of is known.
+    pub fn check_before_full_sync(&self) {
+        for server in 0..2 {
+            let needs_full = {
+                let state = self.witness.state();
+                let here = state.needs_full.iter().filter(|(of, _)| *of == server);
+                here.map(|(_, serial)| serial.clone()).collect::<BTreeSet<_>>()
+            };
+            let own_changes = self.apple.settings().own_changes_in_sync;
+            self.compare(server, "before a full sync", |serial| !needs_full.contains(serial), own_changes);
+        }
+    }
+
+    /// After a full sync and all retries.
+    pub fn check_at_rest(&self) {
+        if self.witness.first_violation().is_some() {
+            return;
+        }
+        for server in 0..2 {
+            self.compare(server, "at rest", |_| true, true);
+            self.check_assignments(server);
+            self.check_history(server);
+        }
+        if self.network.waiting() > 0 {
+            self.witness.violation("at rest: a request is still on its way".to_owned());
+        }
+        self.witness.check_requests();
+    }
+
+    pub fn row(&self, server: usize) -> MdmServer {
+        let found = self.block_on(self.store.server_by_id(server_id(server)));
+        found.expect("the store answers").expect("it is there")
+    }
+
+    fn stored(&self, server: usize) -> BTreeMap<String, Device> {
+        let filter = DeviceFilter { server: Some(server_id(server)), ..DeviceFilter::default() };
+        let devices = self.block_on(self.store.devices(&filter, None, 10_000)).expect("the store answers");
+        devices.into_iter().map(|view| (view.device.serial.as_str().to_owned(), view.device)).collect()
+    }
+
+    fn truth(&self, server: usize) -> BTreeMap<String, TruthDevice> {
+        let truth = self.apple.truth(APPLE_NAMES[server]).expect("it is there");
+        truth.into_iter().map(|device| (device.serial_number.clone(), device)).collect()
+    }
+
+    /// I1: the devices that are not removed are Apple's, with Apple's facts.
+    fn compare(&self, server: usize, when: &str, counts: impl Fn(&str) -> bool, profiles: bool) {
+        let (stored, truth) = (self.stored(server), self.truth(server));
+        // Removals that wait for an operator's word are all that is missing then.
+        let waits = self.row(server).attention.is_some();
+        let wrong = |serial: &str, what: String| {
+            self.witness.violation(format!("{when}: {serial} at MDM server {server} {what}"));
+        };
+        for (serial, device) in stored.iter().filter(|(_, device)| device.removed_at.is_none()) {
+            if !truth.contains_key(serial) && counts(serial) && !waits {
+                wrong(serial, format!("has left, and it is stored as {}", device.assignment.state));
+            }
+        }
+        for (serial, shown) in truth.iter().filter(|(serial, _)| counts(serial)) {
+            let Some(device) = stored.get(serial).filter(|device| device.removed_at.is_none()) else {
+                wrong(serial, "is not stored".to_owned());
+                continue;
+            };
+            let actual = &device.actual;
+            if actual.asset_tag.as_ref() != self.model.tags.get(serial) {
+                wrong(serial, format!("has asset tag {:?}", actual.asset_tag));
+            }
+            let status = actual.profile_status.as_ref().map(ProfileStatus::as_str);
+            let uuid = actual.profile_uuid.as_ref().map(ProfileUuid::as_str);
+            let (real_status, real_uuid) = (shown.profile_status.as_str(), shown.profile_uuid.as_deref());
+            if profiles && (status != Some(real_status) || uuid != real_uuid) {
+                wrong(
+                    serial,
+                    format!("shows {real_status} {real_uuid:?}, and {status:?} {uuid:?} is stored"),
+                );
+            }
+        }
+    }
+
+    /// I2: every device has what it is to have, or a reason why not.
+    fn check_assignments(&self, server: usize) {
+        let (row, truth, now) = (self.row(server), self.truth(server), self.clock.now());
+        let report_only = row.sync.drift == Some(DriftMode::Report);
+        let default = self.block_on(self.store.defaults(server_id(server))).expect("the store answers").pop();
+        let wanted = default.map(|default| {
+            let published = self.store.published_at(server_id(server), default.revision);
+            (default.revision, self.block_on(published).expect("the store answers"))
+        });
+        for (serial, device) in self.stored(server) {
+            let assignment = &device.assignment;
+            let wrong = |what: String| {
+                let (state, reason) = (assignment.state, &assignment.reason);
+                self.witness.violation(format!(
+                    "at rest: {serial} at MDM server {server} is {state} ({reason}): {what}"
+                ));
+            };
+            // A held or unmatched device only remembers how long Apple throttles it.
+            let rests = matches!(assignment.state, AssignState::Held | AssignState::Unmatched);
+            if !rests && assignment.next_attempt_at.is_some_and(|at| at <= now) {
+                wrong("its time has passed".to_owned());
+            }
+            let Some(shown) = truth.get(&serial).filter(|_| device.removed_at.is_none()) else { continue };
+            match (&wanted, &device.hold, assignment.state) {
+                (_, Some(_), AssignState::Held) | (None, None, AssignState::Unmatched) => {}
+                (_, Some(_), _) | (None, None, _) => wrong("it should be held or unmatched".to_owned()),
+                (Some(_), None, AssignState::Drifted) if report_only => {}
+                (Some((revision, published)), None, state) => {
+                    let uuid = published.as_ref().and_then(|published| published.profile_uuid.as_ref());
+                    let uuid = uuid.map(ProfileUuid::as_str);
+                    if assignment.wanted != Some(*revision)
+                        || uuid.is_none()
+                        || shown.profile_uuid.as_deref() != uuid
+                    {
+                        wrong(format!("{uuid:?} is wanted and Apple shows {:?}", shown.profile_uuid));
+                    }
+                    if state.as_str() != shown.profile_status {
+                        wrong(format!("Apple shows it as {}", shown.profile_status));
+                    }
+                }
+            }
+        }
+    }
+
+    /// I3: each device's history has every arrival and departure once, and ends in what is so.
+    fn check_history(&self, server: usize) {
+        let stored = self.stored(server);
+        for (serial, device) in &stored {
+            let reading = self.store.device_events(server_id(server), &device.serial, None, 10_000);
+            let mut events = self.block_on(reading).expect("the store answers");
+            events.reverse();
+            if let Err(what) = history(&events, device) {
+                self.witness.violation(format!("the history of {serial} at MDM server {server}: {what}"));
+            }
+        }
+    }
+}
+
+/// What is wrong with a history, oldest event first.
+fn history(events: &[StoredEvent], device: &Device) -> Result<(), String> {
+    let mut present = false;
+    let mut tag: Option<Value> = None;
+    for event in events {
+        match event.kind.as_str() {
+            "device.added" | "devices.imported" if present => return Err("it arrives twice".to_owned()),
+            "device.added" | "devices.imported" => (present, tag) = (true, None),
+            "device.removed" if !present => return Err("it leaves and was not there".to_owned()),
+            "device.removed" => present = false,
+            "device.modified" if !present => return Err("it changes and was not there".to_owned()),
+            "device.modified" => {
+                if let Some([before, after]) =
+                    event.data["changes"]["asset_tag"].as_array().map(Vec::as_slice)
+                {
+                    if tag.as_ref().is_some_and(|tag| tag != before) {
+                        return Err(format!("the asset tag was {tag:?} and then {before}"));
+                    }
+                    tag = Some(after.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    if present != device.removed_at.is_none() {
+        return Err(format!("it ends with the device {}", if present { "there" } else { "gone" }));
+    }
+    let now = serde_json::json!(device.actual.asset_tag);
+    if present && tag.as_ref().is_some_and(|tag| *tag != now) {
+        return Err(format!("the asset tag ends as {tag:?} and is {now}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! A copy's store: the real one, with every call as a step of its own, with faults, and with a witness.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use adelie_model::*;
+use adelie_rules::Scope;
+use adelie_store::page::{Action, Operated};
+use adelie_store::*;
+use async_trait::async_trait;
+use tokio::runtime::Runtime;
+
+use crate::executor::{Owner, step_back};
+use crate::locked;
+use crate::operation::StoreFault;
+use crate::witness::Witness;
+
+pub struct WatchedStore {
+    inner: Arc<dyn Store>,
+    runtime: Arc<Runtime>,
+    witness: Arc<Witness>,
+    copy: Owner,
+    fault: Mutex<Option<(u8, StoreFault)>>,
+    /// A call was torn, so that the copy is to crash.
+    torn: AtomicBool,
+}
+
+impl WatchedStore {
+    pub fn new(inner: Arc<dyn Store>, runtime: Arc<Runtime>, witness: Arc<Witness>, copy: Owner) -> Self {
+        Self { inner, runtime, witness, copy, fault: Mutex::default(), torn: AtomicBool::new(false) }
+    }
+
+    /// The call after `skip` others meets a fault.
+    pub fn break_call(&self, skip: u8, fault: StoreFault) {
+        *locked(&self.fault) = Some((skip, fault));
+    }
+
+    pub fn mend(&self) {
+        *locked(&self.fault) = None;
+    }
+
+    /// Whether a call was torn.
+    pub fn is_torn(&self) -> bool {
+        self.torn.load(Ordering::SeqCst)
+    }
+
+    async fn of_server(&self, server: ServerId) -> Result<Vec<Device>> {
+        let filter = DeviceFilter { server: Some(server), ..DeviceFilter::default() };
+        let devices = self.inner.devices(&filter, None, 10_000).await?;
+        Ok(devices.into_iter().map(|view| view.device).collect())
+    }
+
+    /// The devices that were sent for a revision and of which nothing has been heard.
+    async fn sent(&self, server: ServerId, revision: RevisionId) -> Result<Vec<SerialNumber>> {
+        let is_sent = |device: &Device| {
+            device.assignment.state == AssignState::Sent && device.assignment.wanted == Some(revision)
+        };
+        let devices = self.of_server(server).await?;
+        Ok(devices.into_iter().filter(is_sent).map(|device| device.serial).collect())
+    }
+
+    fn fault(&self) -> Option<StoreFault> {
+        let mut fault = locked(&self.fault);
+        match fault.take() {
+            Some((0, fault)) => Some(fault),
+            later => {
+                *fault = later.map(|(skip, fault)| (skip - 1, fault));
+                None
+            }
+        }
+    }
+
+    async fn call<T>(&self, doing: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        step_back().await;
+        let fault = self.fault();
+        let failed = || Err(StoreError::Database { doing, source: "the database went away".into() });
+        let result = match fault {
+            Some(StoreFault::Before) => failed(),
+            Some(StoreFault::After) => {
+                let _done = self.runtime.block_on(call);
+                failed()
+            }
+            Some(StoreFault::Torn(waits)) => {
+                let whole = self.runtime.block_on(torn(call, waits));
+                self.torn.store(true, Ordering::SeqCst);
+                drop(whole);
+                std::future::pending().await
+            }
+            None => self.runtime.block_on(call),
+        };
+        step_back().await;
+        result
+    }
+}
+
+/// The call until it has waited for the database so often; then it is dropped as by a crash.
+async fn torn<T>(call: impl Future<Output = T>, mut waits: u8) -> Option<T> {
+    let mut call = pin!(call);
+    std::future::poll_fn(|context| match call.as_mut().poll(context) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending if waits == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            waits -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+macro_rules! passes_on {
+    ($trait:ident { $(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $answer:ty;)+ }) => {
+        #[async_trait]
+        impl $trait for WatchedStore {
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer> {
+                self.call(stringify!($name), self.inner.$name($($argument),*)).await
+            })+
+        }
+    };
+}
+
+passes_on!(TokenStore {
+    fn data_key() -> Option<Vec<u8>>;
+    fn init_data_key(sealed: &[u8]) -> Vec<u8>;
+    fn add_token_key(key: &StoredKey) -> ();
+    fn token_keys(server: ServerId) -> Vec<StoredKey>;
+    fn import_token(token: &NewServerToken, state: TokenState, now: Timestamp) -> ();
+    fn current_token(server: ServerId) -> Option<StoredToken>;
+    fn set_token_state(server: ServerId, state: TokenState, detail: Option<&str>, now: Timestamp) -> ();
+});
+
+passes_on!(ProfileStore {
+    fn add_profile(profile: &NewProfile, now: Timestamp) -> Revision;
+    fn profiles() -> Vec<Revision>;
+    fn profile(name: &ProfileName) -> Option<Revision>;
+    fn revision(id: RevisionId) -> Option<Revision>;
+    fn published(profile: ProfileId) -> Vec<Published>;
+    fn published_at(server: ServerId, revision: RevisionId) -> Option<Published>;
+    fn set_published(lease: &Lease, revision: RevisionId, outcome: &PublishOutcome, now: Timestamp) -> ();
+    fn forget_published(lease: &Lease, revision: RevisionId) -> ();
+});
+
+passes_on!(DeviceStore {
+    fn devices(filter: &DeviceFilter, after: Option<&DevicePosition>, limit: u32) -> Vec<DeviceView>;
+    fn device(serial: &SerialNumber) -> Vec<DeviceView>;
+    fn device_events(
+        server: ServerId,
+        serial: &SerialNumber,
+        before: Option<EventId>,
+        limit: u32,
+    ) -> Vec<StoredEvent>;
+    fn state_counts(server: Option<ServerId>) -> Vec<StateCount>;
+});
+
+passes_on!(LeaseStore {
+    fn acquire_lease(server: ServerId, owner: &str, ttl: Duration) -> LeaseAnswer;
+    fn claim_due_servers(owner: &str, ttl: Duration, now: Timestamp, limit: u32) -> Vec<Lease>;
+    fn renew_lease(lease: &Lease, ttl: Duration) -> ();
+    fn release_lease(lease: &Lease, end: &WorkEnd) -> ();
+});
+
+#[async_trait]
+impl ServerStore for WatchedStore {
+    async fn add_server(&self, server: &NewServer, now: Timestamp) -> Result<ServerId> {
+        self.call("add_server", self.inner.add_server(server, now)).await
+    }
+
+    async fn servers(&self) -> Result<Vec<MdmServer>> {
+        self.call("servers", self.inner.servers()).await
+    }
+
+    async fn server(&self, name: &ServerName) -> Result<Option<MdmServer>> {
+        self.call("server", self.inner.server(name)).await
+    }
+
+    async fn server_by_id(&self, id: ServerId) -> Result<Option<MdmServer>> {
+        self.call("server_by_id", self.inner.server_by_id(id)).await
+    }
+
+    async fn set_paused(&self, id: ServerId, paused: bool, by: &Operator) -> Result<()> {
+        self.call("set_paused", self.inner.set_paused(id, paused, by)).await
+    }
+
+    async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>> {
+        self.call("defaults", self.inner.defaults(id)).await
+    }
+
+    async fn set_defaults(
+        &self,
+        id: ServerId,
+        defaults: &[(Scope, Option<ProfileName>)],
+        by: &Operator,
+    ) -> Result<()> {
+        self.call("set_defaults", self.inner.set_defaults(id, defaults, by)).await
+    }
+
+    async fn set_sync_settings(&self, id: ServerId, settings: &SyncSettings, by: &Operator) -> Result<()> {
+        self.call("set_sync_settings", self.inner.set_sync_settings(id, settings, by)).await
+    }
+
+    async fn set_wait_until(&self, id: ServerId, until: Timestamp) -> Result<()> {
+        let call = async {
+            self.inner.set_wait_until(id, until).await?;
+            self.witness.waits(id, until);
+            Ok(())
+        };
+        self.call("set_wait_until", call).await
+    }
+
+    async fn set_account(&self, id: ServerId, account: &Account) -> Result<()> {
+        self.call("set_account", self.inner.set_account(id, account)).await
+    }
+}
+
+#[async_trait]
+impl SyncStore for WatchedStore {
+    async fn position(&self, server: ServerId) -> Result<SyncPosition> {
+        self.call("position", self.inner.position(server)).await
+    }
+
+    async fn begin_run(&self, lease: &Lease, start: &RunStart) -> Result<SyncRun> {
+        let call = async {
+            let run = self.inner.begin_run(lease, start).await?;
+            self.witness.run_begun(self.copy, lease, start);
+            Ok(run)
+        };
+        self.call("begin_run", call).await
+    }
+
+    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts> {
+        let call = async {
+            let counts = self.inner.commit_page(lease, page).await?;
+            self.witness.page_committed(self.copy, lease);
+            Ok(counts)
+        };
+        self.call("commit_page", call).await
+    }
+
+    async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()> {
+        self.call("forget_delta_cursor", self.inner.forget_delta_cursor(lease)).await
+    }
+
+    async fn set_stuck(&self, lease: &Lease, stuck: bool) -> Result<u32> {
+        self.call("set_stuck", self.inner.set_stuck(lease, stuck)).await
+    }
+
+    async fn absent(&self, server: ServerId, generation: RunId) -> Result<AbsentCount> {
+        self.call("absent", self.inner.absent(server, generation)).await
+    }
+
+    async fn remove_absent(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        generation: RunId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let call = async {
+            let count = self.inner.absent(lease.server, generation).await?;
+            let removed = self.inner.remove_absent(lease, run, generation, limit, now).await?;
+            self.witness.removes(self.copy, lease.server, count.absent, count.present);
+            Ok(removed)
+        };
+        self.call("remove_absent", call).await
+    }
+
+    async fn end_run(&self, lease: &Lease, end: &RunEnd) -> Result<()> {
+        self.call("end_run", self.inner.end_run(lease, end)).await
+    }
+
+    async fn runs(
+        &self,
+        server: Option<ServerId>,
+        before: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<SyncRun>> {
+        self.call("runs", self.inner.runs(server, before, limit)).await
+    }
+
+    async fn forget_old(&self, lease: &Lease, keep: &Retention, limit: u32) -> Result<u64> {
+        self.call("forget_old", self.inner.forget_old(lease, keep, limit)).await
+    }
+}
+
+#[async_trait]
+impl AssignStore for WatchedStore {
+    async fn decisions_pending(&self, server: ServerId) -> Result<bool> {
+        self.call("decisions_pending", self.inner.decisions_pending(server)).await
+    }
+
+    async fn decide_anew(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<bool> {
+        self.call("decide_anew", self.inner.decide_anew(lease, now, limit)).await
+    }
+
+    async fn due_groups(&self, server: ServerId, now: Timestamp) -> Result<Vec<DueGroup>> {
+        self.call("due_groups", self.inner.due_groups(server, now)).await
+    }
+
+    async fn claim_due(
+        &self,
+        lease: &Lease,
+        revision: RevisionId,
+        limit: u32,
+        now: Timestamp,
+        verify_at: Timestamp,
+    ) -> Result<Vec<Claim>> {
+        self.call("claim_due", self.inner.claim_due(lease, revision, limit, now, verify_at)).await
+    }
+
+    async fn settle(
+        &self,
+        lease: &Lease,
+        revision: RevisionId,
+        settlements: &[Settlement],
+        now: Timestamp,
+    ) -> Result<()> {
+        let call = async {
+            let before = self.sent(lease.server, revision).await?;
+            self.inner.settle(lease, revision, settlements, now).await?;
+            let after = self.of_server(lease.server).await?;
+            self.witness.settled(self.copy, lease, settlements, &before, &after);
+            Ok(())
+        };
+        self.call("settle", call).await
+    }
+
+    async fn to_read_back(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec<SerialNumber>> {
+        self.call("to_read_back", self.inner.to_read_back(lease, now, limit)).await
+    }
+
+    async fn unclaim(
+        &self,
+        lease: &Lease,
+        serials: &[SerialNumber],
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<()> {
+        self.call("unclaim", self.inner.unclaim(lease, serials, reason, at)).await
+    }
+
+    async fn commit_details(&self, lease: &Lease, details: &Details, now: Timestamp) -> Result<()> {
+        self.call("commit_details", self.inner.commit_details(lease, details, now)).await
+    }
+
+    async fn next_attempt_at(&self, server: ServerId) -> Result<Option<Timestamp>> {
+        self.call("next_attempt_at", self.inner.next_attempt_at(server)).await
+    }
+
+    async fn troubles(&self, server: Option<ServerId>, limit: u32) -> Result<Vec<Trouble>> {
+        self.call("troubles", self.inner.troubles(server, limit)).await
+    }
+
+    async fn operate(
+        &self,
+        server: ServerId,
+        serials: &[SerialNumber],
+        action: &Action,
+        by: &Operator,
+    ) -> Result<Vec<Operated>> {
+        self.call("operate", self.inner.operate(server, serials, action, by)).await
+    }
+
+    async fn retry_profiles(&self, server: ServerId, by: &Operator) -> Result<u64> {
+        self.call("retry_profiles", self.inner.retry_profiles(server, by)).await
+    }
+}

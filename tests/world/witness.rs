@@ -1,0 +1,451 @@
+//! Sees every request, every answer and every write of every copy, and notes what must never happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use adelie_dep::endpoints::assign_profile;
+use adelie_dep::{Delivery, DeviceResult, TransportError};
+use adelie_model::{AssignState, Clock, Device, SerialNumber, ServerId, Timestamp, Trigger};
+use adelie_simulator::Simulator;
+use adelie_store::{Lease, RunStart, Settlement};
+use bytes::Bytes;
+use chrono::TimeDelta;
+use http::Request;
+use serde::Deserialize;
+
+use crate::clock::WorldClock;
+use crate::executor::Owner;
+use crate::locked;
+use crate::operation::Lie;
+use crate::world::APPLE_NAMES;
+
+/// A request as the witness sees it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub copy: Owner,
+    pub server: usize,
+    pub path: String,
+    /// The devices of an assignment, and their profile.
+    pub assignment: Option<assign_profile::Request>,
+    /// The devices that it names.
+    pub devices: Vec<SerialNumber>,
+    /// Whether it begins a listing.
+    pub begins_listing: bool,
+}
+
+impl Call {
+    pub fn of(copy: Owner, request: &Request<Bytes>) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            cursor: Option<String>,
+            #[serde(default)]
+            devices: Vec<SerialNumber>,
+        }
+        let uri = request.uri();
+        let server = usize::from(uri.host().is_some_and(|host| host.starts_with("two")));
+        let path = uri.path().to_owned();
+        let assignment =
+            (path == "/profile/devices").then(|| serde_json::from_slice(request.body()).ok()).flatten();
+        let body = serde_json::from_slice::<Body>(request.body()).ok();
+        let begins_listing =
+            path == "/server/devices" && body.as_ref().is_some_and(|body| body.cursor.is_none());
+        let devices = body.map(|body| body.devices).unwrap_or_default();
+        Self { copy, server, path, assignment, devices, begins_listing }
+    }
+}
+
+/// A device at one of the two MDM servers.
+type Place = (usize, String);
+
+pub struct Witness {
+    clock: WorldClock,
+    apple: Simulator,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub struct State {
+    /// What must not have happened.
+    violations: Vec<String>,
+    /// The profile that our own request gave a device last.
+    ours: BTreeMap<String, String>,
+    /// Devices that an operator wants to be tried again, or of which Apple's answer said nothing.
+    excused: BTreeSet<Place>,
+    /// Until when a device is not to be sent, by Apple's word that was stored.
+    throttled: BTreeMap<Place, Timestamp>,
+    /// Answers that were handed to a copy and are to be stored next.
+    to_settle: BTreeMap<(Owner, usize), Vec<Answered>>,
+    /// Until when Apple wants to be left alone, as it is stored.
+    waits: BTreeMap<usize, Timestamp>,
+    /// When a copy was last resumed after a stop.
+    resumed: BTreeMap<Owner, Timestamp>,
+    /// The epoch of the last page of each MDM server.
+    epochs: BTreeMap<usize, i64>,
+    /// Listings begun since the run began, for each copy.
+    listings: BTreeMap<(Owner, usize), u32>,
+    /// Recoveries of each lease.
+    recoveries: BTreeMap<(usize, i64), u32>,
+    /// Whether the last refused cursor of a copy was an exhausted one.
+    exhausted: BTreeMap<(Owner, usize), bool>,
+    /// Copies that an operator has told to accept removals.
+    accepting: BTreeSet<(Owner, usize)>,
+    /// Requests by MDM server and hour, and how much was done in that hour to bring them on.
+    requests: BTreeMap<(usize, i64), u64>,
+    reasons: BTreeMap<i64, u64>,
+    /// Devices that only a full sync can get right.
+    pub needs_full: BTreeSet<Place>,
+    /// How often things happened that a world is about.
+    pub seen: BTreeMap<&'static str, u64>,
+}
+
+struct Answered {
+    serials: BTreeSet<String>,
+    throttled: BTreeSet<String>,
+    until: Timestamp,
+}
+
+impl Witness {
+    pub fn new(clock: WorldClock, apple: Simulator) -> Arc<Self> {
+        Arc::new(Self { clock, apple, state: Mutex::default() })
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
+    }
+
+    pub fn violation(&self, text: String) {
+        let at = self.clock.now();
+        self.state().violations.push(format!("at {at}: {text}"));
+    }
+
+    /// What has gone wrong first.
+    pub fn first_violation(&self) -> Option<String> {
+        self.state().violations.first().cloned()
+    }
+
+    fn see(&self, what: &'static str) {
+        *self.state().seen.entry(what).or_default() += 1;
+    }
+
+    /// A request enters the network.
+    pub fn request(&self, call: &Call) {
+        self.see("requests");
+        let now = self.clock.now();
+        let server = call.server;
+        let mut wrong = Vec::new();
+        {
+            let mut state = self.state();
+            // A copy that has just been resumed may have one step left before it finds its lease lost.
+            let just_resumed = state.resumed.get(&call.copy) == Some(&now);
+            if let Some(until) = state.waits.get(&server).filter(|until| **until > now && !just_resumed) {
+                wrong.push(format!(
+                    "{} is asked although Apple wants to be left alone until {until}",
+                    call.path
+                ));
+            }
+            *state.requests.entry((server, hour(now))).or_default() += 1;
+            if call.begins_listing {
+                let begun = state.listings.entry((call.copy, server)).or_default();
+                *begun += 1;
+                if *begun > 8 {
+                    wrong.push(format!("a run begins the listing {begun} times"));
+                }
+            }
+        }
+        if let Some(assignment) = &call.assignment {
+            wrong.extend(self.assignment(call, assignment, now));
+        }
+        for text in wrong {
+            self.violation(format!("copy {} at MDM server {server}: {text}", call.copy));
+        }
+    }
+
+    fn assignment(&self, call: &Call, assignment: &assign_profile::Request, now: Timestamp) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if assignment.devices.len() > assign_profile::MAX_SERIALS {
+            wrong.push(format!("{} devices in one assignment", assignment.devices.len()));
+        }
+        let uuid = assignment.profile_uuid.as_str();
+        for serial in &assignment.devices {
+            let serial = serial.as_str();
+            let place = (call.server, serial.to_owned());
+            let truth = self.apple.truth_of(serial);
+            let state = self.state();
+            if state.excused.contains(&place) {
+                continue;
+            }
+            if let Some(until) = state.throttled.get(&place).filter(|until| **until > now) {
+                wrong.push(format!("{serial} is sent although it is throttled until {until}"));
+            }
+            let shown = truth.is_some_and(|truth| {
+                truth.server.as_deref() == Some(APPLE_NAMES[call.server])
+                    && truth.profile_uuid.as_deref() == Some(uuid)
+                    && matches!(truth.profile_status.as_str(), "assigned" | "pushed")
+            });
+            if shown && state.ours.get(serial).is_some_and(|ours| ours == uuid) {
+                wrong.push(format!("{serial} is given the profile that it already has from us"));
+            }
+        }
+        wrong
+    }
+
+    /// A request was worked on.
+    pub fn effect(&self, call: &Call, answer: &Result<Delivery, TransportError>) {
+        let Some(assignment) = &call.assignment else { return };
+        // What Apple did counts, not what its answer says.
+        let uuid = assignment.profile_uuid.as_str();
+        let mut state = self.state();
+        for serial in &assignment.devices {
+            let has_it = self
+                .apple
+                .truth_of(serial.as_str())
+                .is_some_and(|truth| truth.profile_uuid.as_deref() == Some(uuid) && truth.assigns > 0);
+            if has_it {
+                state.ours.insert(serial.as_str().to_owned(), uuid.to_owned());
+            }
+            // An excuse is good for one request that Apple has worked on.
+            if answer.as_ref().is_ok_and(|delivery| delivery.head.status == 200) {
+                let place = (call.server, serial.as_str().to_owned());
+                if state.excused.remove(&place) {
+                    state.throttled.remove(&place);
+                }
+            }
+        }
+    }
+
+    /// An answer is not as it should be.
+    pub fn lied(&self, call: &Call, lie: Lie) {
+        self.see("lies");
+        match lie {
+            Lie::ShortListing { .. } => self.only_full_sync(call.server, None),
+            // Of whom Apple says nothing, nobody can know what it shows.
+            Lie::LeaveOut { .. } | Lie::Forget { .. } => {
+                call.devices.iter().for_each(|serial| self.excuse(call.server, serial));
+            }
+            Lie::MoreToFollow => {}
+        }
+    }
+
+    /// A copy has the answer to a request.
+    pub fn answered(&self, call: &Call, answer: &Result<Delivery, TransportError>) {
+        let Ok(delivery) = answer else { return };
+        let key = (call.copy, call.server);
+        let now = self.clock.now();
+        if delivery.head.status == 400 && call.path.contains("devices") && call.assignment.is_none() {
+            let text = String::from_utf8_lossy(&delivery.body).into_owned();
+            if text.contains("CURSOR") {
+                let exhausted = text.contains("EXHAUSTED");
+                self.see(if exhausted { "exhausted cursors" } else { "lost cursors" });
+                self.state().exhausted.insert(key, exhausted);
+            }
+        }
+        let Some(assignment) = call.assignment.as_ref().filter(|_| delivery.head.status == 200) else {
+            return;
+        };
+        let Ok(response) = serde_json::from_slice::<assign_profile::Response>(&delivery.body) else { return };
+        let throttled: BTreeSet<String> = response
+            .devices
+            .iter()
+            .filter(|(_, result)| **result == DeviceResult::Throttled)
+            .map(|(serial, _)| serial.as_str().to_owned())
+            .collect();
+        let wait = i64::try_from(response.retry_after_seconds.unwrap_or(86_400)).unwrap_or(86_400);
+        if !throttled.is_empty() {
+            self.see("throttled answers");
+        }
+        let answered = Answered {
+            serials: assignment.devices.iter().map(|serial| serial.as_str().to_owned()).collect(),
+            throttled,
+            until: now + TimeDelta::seconds(wait),
+        };
+        self.state().to_settle.entry(key).or_default().push(answered);
+    }
+
+    /// A copy has stored what became of devices, of which those in `before` were sent.
+    pub fn settled(
+        &self,
+        copy: Owner,
+        lease: &Lease,
+        settlements: &[Settlement],
+        before: &[SerialNumber],
+        after: &[Device],
+    ) {
+        self.see("settlements");
+        let server = number(lease.server);
+        for settlement in settlements.iter().filter(|settlement| before.contains(&settlement.serial)) {
+            let state = after.iter().find(|d| d.serial == settlement.serial).map(|d| d.assignment.state);
+            if state != Some(settlement.state) && state != Some(AssignState::Held) {
+                let (serial, wanted) = (&settlement.serial, settlement.state);
+                self.violation(format!(
+                    "copy {copy}: {serial} is {state:?} after it was settled as {wanted}"
+                ));
+            }
+        }
+        let settled: BTreeSet<String> =
+            settlements.iter().map(|settlement| settlement.serial.as_str().to_owned()).collect();
+        let mut state = self.state();
+        let answers = state.to_settle.entry((copy, server)).or_default();
+        let Some(place) = answers.iter().position(|answer| !answer.serials.is_disjoint(&settled)) else {
+            return;
+        };
+        let answer = answers.remove(place);
+        // What was not waited for any more, because another profile is wanted since, is not stored.
+        for serial in answer.throttled.iter().filter(|one| before.iter().any(|sent| sent.as_str() == *one)) {
+            state.throttled.insert((server, serial.clone()), answer.until);
+        }
+        drop(state);
+        if answer.serials != settled {
+            let missing: Vec<_> = answer.serials.difference(&settled).collect();
+            self.violation(format!(
+                "copy {copy}: nothing is stored of {missing:?}, which Apple answered about"
+            ));
+        }
+    }
+
+    /// A page was stored.
+    pub fn page_committed(&self, copy: Owner, lease: &Lease) {
+        self.see("pages");
+        let server = number(lease.server);
+        let before = self.state().epochs.insert(server, lease.epoch);
+        if before.is_some_and(|before| before > lease.epoch) {
+            self.violation(format!(
+                "copy {copy} stored a page of MDM server {server} under epoch {} after one under {before:?}",
+                lease.epoch
+            ));
+        }
+    }
+
+    /// A run has begun.
+    pub fn run_begun(&self, copy: Owner, lease: &Lease, start: &RunStart) {
+        self.see("runs");
+        let server = number(lease.server);
+        let mut wrong = None;
+        {
+            let mut state = self.state();
+            state.listings.insert((copy, server), 0);
+            if start.trigger == Trigger::Recovery {
+                let times = state.recoveries.entry((server, lease.epoch)).or_default();
+                *times += 1;
+                if *times > 1 {
+                    wrong = Some("a second recovery under one lease");
+                }
+                if state.exhausted.get(&(copy, server)) == Some(&true) {
+                    wrong = Some("an exhausted cursor is taken for a lost one");
+                }
+            }
+        }
+        if let Some(wrong) = wrong {
+            self.violation(format!("copy {copy} at MDM server {server}: {wrong}"));
+        }
+    }
+
+    /// That Apple wants to be left alone is stored.
+    pub fn waits(&self, server: ServerId, until: Timestamp) {
+        self.see("waits");
+        let mut state = self.state();
+        let known = state.waits.entry(number(server)).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    /// A copy is about to remove what a listing did not show.
+    pub fn removes(&self, copy: Owner, server: ServerId, absent: u64, present: u64) {
+        if absent == 0 {
+            return;
+        }
+        self.see("removals");
+        let accepted = self.state().accepting.contains(&(copy, number(server)));
+        let plausible = absent < present && (absent <= 5 || absent <= present / 10);
+        if !accepted && !plausible {
+            self.violation(format!(
+                "copy {copy} removes {absent} of {present} devices without anybody's word"
+            ));
+        }
+    }
+
+    pub fn accepts_removals(&self, copy: Owner, server: usize, accepts: bool) {
+        let mut state = self.state();
+        if accepts {
+            state.accepting.insert((copy, server));
+        } else {
+            state.accepting.remove(&(copy, server));
+        }
+    }
+
+    /// A copy is another process from now on.
+    pub fn crashed(&self, copy: Owner) {
+        let mut state = self.state();
+        for server in 0..2 {
+            state.to_settle.remove(&(copy, server));
+            state.exhausted.remove(&(copy, server));
+            state.accepting.remove(&(copy, server));
+            state.listings.remove(&(copy, server));
+        }
+    }
+
+    pub fn resumed(&self, copy: Owner) {
+        let now = self.clock.now();
+        self.state().resumed.insert(copy, now);
+    }
+
+    /// An operator wants devices to be tried again.
+    pub fn excuse(&self, server: usize, serial: &SerialNumber) {
+        self.state().excused.insert((server, serial.as_str().to_owned()));
+    }
+
+    /// A device leaves or may leave an MDM server: with it goes what was stored of it.
+    pub fn leaves(&self, server: usize, serial: &str) {
+        let mut state = self.state();
+        state.throttled.remove(&(server, serial.to_owned()));
+        state.ours.remove(serial);
+    }
+
+    /// The profile that Apple shows is not our doing any more.
+    pub fn touched(&self, serial: &str) {
+        self.state().ours.remove(serial);
+    }
+
+    /// Only a full sync can get these devices right, or all of an MDM server.
+    pub fn only_full_sync(&self, server: usize, serial: Option<&str>) {
+        let all: Vec<String> = match serial {
+            Some(serial) => vec![serial.to_owned()],
+            None => {
+                self.apple.truth(APPLE_NAMES[server]).into_iter().flatten().map(|d| d.serial_number).collect()
+            }
+        };
+        let mut state = self.state();
+        for serial in all {
+            state.throttled.remove(&(server, serial.clone()));
+            state.needs_full.insert((server, serial));
+        }
+    }
+
+    /// Something happens that may bring on requests.
+    pub fn reason(&self) {
+        let hour = hour(self.clock.now());
+        *self.state().reasons.entry(hour).or_default() += 1;
+    }
+
+    /// No hour has more requests to an MDM server than what happened in it explains.
+    pub fn check_requests(&self) {
+        let state = self.state();
+        let too_many = state.requests.iter().find_map(|((server, hour), requests)| {
+            let reasons: u64 = [hour - 1, *hour].iter().filter_map(|hour| state.reasons.get(hour)).sum();
+            let bound = 200 + 60 * reasons;
+            (*requests > bound)
+                .then(|| format!("MDM server {server}: {requests} requests in an hour, {reasons} reasons"))
+        });
+        drop(state);
+        if let Some(text) = too_many {
+            self.violation(text);
+        }
+    }
+}
+
+/// Which of the two it is.
+pub fn number(server: ServerId) -> usize {
+    usize::try_from(server.0 - 1).unwrap_or_default()
+}
+
+fn hour(moment: Timestamp) -> i64 {
+    moment.timestamp().div_euclid(3600)
+}

@@ -1,5 +1,6 @@
 //! What happens in a world: time and faults, Apple's portal, an operator.
 
+use adelie_model::Clock;
 use adelie_rules::Scope;
 use adelie_scheduler::{Request, Unobserved, WorkError};
 use adelie_simulator::control::{
@@ -54,6 +55,9 @@ impl World {
 
     fn at_apple(&mut self, server: usize, what: &Apple) {
         let name = APPLE_NAMES[server].to_owned();
+        // Apple's events have whole seconds, and two of a device within one cannot be told from each other when they
+        // come again.
+        self.clock.move_to(self.clock.now() + TimeDelta::seconds(1));
         match what {
             Apple::Add { count, arrival } => {
                 let new = self.apple.add_devices_as(&name, (*count).into(), *arrival).expect("it is there");
@@ -107,7 +111,7 @@ impl World {
                     }
                 };
                 for serial in self.model.present(&self.apple, server, *which, 1) {
-                    self.witness.touched(&serial);
+                    self.witness.touched(server, &serial);
                     self.change(server, serial, &set, *silent);
                 }
             }
@@ -143,7 +147,7 @@ impl World {
                 let serials = self.model.present(&self.apple, server, *which, 1);
                 for serial in &serials {
                     // It may move while its events are withheld.
-                    (0..2).for_each(|server| self.witness.only_full_sync(server, Some(serial)));
+                    (0..2).for_each(|server| self.witness.only_full_sync(server, serial));
                 }
                 if !serials.is_empty() {
                     let (choice, seconds) = (these(name, serials), Some(u64::from(*hours) * 3600));
@@ -164,7 +168,7 @@ impl World {
 
     fn change(&self, server: usize, serial: String, set: &Value, silent: bool) {
         if silent {
-            self.witness.only_full_sync(server, Some(&serial));
+            self.witness.only_full_sync(server, &serial);
         }
         let set: Map<String, Value> = set.as_object().cloned().unwrap_or_default();
         let choice = these(APPLE_NAMES[server].to_owned(), vec![serial]);
@@ -174,15 +178,17 @@ impl World {
     fn arrives(&mut self, server: usize, serial: &str, arrival: Arrival) {
         self.model.known[server].insert(serial.to_owned());
         self.witness.leaves(server, serial);
+        self.witness.arrives(server, serial);
+        self.witness.comes_back(server, serial);
         if arrival == Arrival::Silent {
-            self.witness.only_full_sync(server, Some(serial));
+            self.witness.only_full_sync(server, serial);
         }
     }
 
     fn leaves(&mut self, server: usize, serial: &str, departure: Departure) {
         self.witness.leaves(server, serial);
         if departure == Departure::Silent {
-            self.witness.only_full_sync(server, Some(serial));
+            self.witness.only_full_sync(server, serial);
         }
     }
 
@@ -206,7 +212,10 @@ impl World {
             }
             Order::Refresh { copy, which, add } => {
                 let copy = copy_of(*copy);
-                let serials: Vec<_> = self.model.any(server, *which, 3).iter().map(|s| serial(s)).collect();
+                let named = self.model.any(server, *which, 3);
+                // Events of an earlier departure may come after it.
+                named.iter().for_each(|serial| self.witness.arrives(server, serial));
+                let serials: Vec<_> = named.iter().map(|s| serial(s)).collect();
                 let (engine, add) = (self.copies[copy].engine.clone(), *add);
                 let witness = Arc::clone(&self.witness);
                 self.spawner.spawn(copy, async move {
@@ -236,7 +245,8 @@ impl World {
                 (Action::Retry { .. }, Outcome::Done) => self.witness.excuse(server, &one.serial),
                 // Only a full sync brings it back.
                 (Action::Archive, Outcome::Done) => {
-                    self.witness.only_full_sync(server, Some(one.serial.as_str()));
+                    self.witness.arrives(server, one.serial.as_str());
+                    self.witness.only_full_sync(server, one.serial.as_str());
                 }
                 _ => {}
             }

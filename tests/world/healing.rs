@@ -18,7 +18,8 @@ const FIRST: [TimeDelta; 6] = [
     TimeDelta::minutes(20),
 ];
 /// So long that every wait has ended.
-const THEN: [TimeDelta; 3] = [TimeDelta::days(4), TimeDelta::hours(30), TimeDelta::hours(25)];
+const THEN: [TimeDelta; 4] =
+    [TimeDelta::days(4), TimeDelta::hours(30), TimeDelta::hours(25), TimeDelta::minutes(20)];
 
 impl World {
     /// Faults and stops end, and time passes until nothing is due.
@@ -49,7 +50,7 @@ impl World {
             if !self.confirm_removals() {
                 break;
             }
-            self.let_pass(&[TimeDelta::hours(25), TimeDelta::hours(25)]);
+            self.let_pass(&[TimeDelta::hours(25), TimeDelta::minutes(20)]);
         }
         self.check_at_rest();
     }

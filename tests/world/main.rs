@@ -2,6 +2,7 @@
 //! time. Whatever happens in it, in the end everything must be as it should. `tests/README.md` says how to run it.
 
 mod acts;
+mod call;
 mod clock;
 mod executor;
 mod healing;
@@ -9,6 +10,7 @@ mod invariants;
 mod model;
 mod network;
 mod operation;
+mod scenes;
 mod watched_store;
 mod witness;
 mod world;
@@ -96,7 +98,7 @@ fn try_worlds(
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let tried = runner.run(&operation::cases(LENGTH), |case| live(&case, seen).map_err(TestCaseError::fail));
+    let tried = runner.run(&scenes::cases(LENGTH), |case| live(&case, seen).map_err(TestCaseError::fail));
     match tried {
         Ok(()) => None,
         Err(TestError::Fail(why, case)) => {

@@ -12,11 +12,12 @@ use chrono::TimeDelta;
 use http::Request;
 use tokio::sync::oneshot;
 
+use crate::call::Call;
 use crate::clock::WorldClock;
 use crate::executor::{NETWORK, Owner, Spawner};
 use crate::locked;
 use crate::operation::{Fate, Lie};
-use crate::witness::{Call, Witness};
+use crate::witness::Witness;
 
 /// After so long a client gives a request up, as it does over a real network.
 const PATIENCE: TimeDelta = TimeDelta::seconds(60);

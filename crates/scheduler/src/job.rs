@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use adelie_model::{RunOutcome, Timestamp};
+use adelie_model::{RunId, Timestamp};
 use adelie_store::{Lease, MdmServer, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -102,8 +102,10 @@ impl<'a> Job<'a> {
                 let ended = synced?;
                 report.attention = ended.attention;
                 report.sync_error = ended.error;
-                report.run = store.runs(Some(self.server.id), None, 1).await?.into_iter().next();
-                debug_assert!(report.run.as_ref().is_none_or(|run| run.outcome != RunOutcome::Running));
+                // Not simply the latest: whoever has taken the lease meanwhile may have begun another.
+                let up_to_it = Some(RunId(ended.run.0 + 1));
+                let latest = store.runs(Some(self.server.id), up_to_it, 1).await?;
+                report.run = latest.into_iter().find(|run| run.id == ended.run);
                 report.assigned = assigned?;
                 self.forget_old().await?;
             }

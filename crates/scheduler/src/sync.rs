@@ -21,6 +21,7 @@ pub(crate) struct Syncer<'a> {
 
 /// How a sync ended.
 pub(crate) struct Ended {
+    pub(crate) run: RunId,
     pub(crate) error: Option<WorkError>,
     pub(crate) attention: Option<String>,
 }
@@ -327,7 +328,7 @@ impl<'a> Syncer<'a> {
         if error.is_none() {
             self.token_is_good().await?;
         }
-        Ok(Ended { error, attention })
+        Ok(Ended { run: run.id, error, attention })
     }
 
     /// Ends a run whose cursor was lost. The recovery follows at once.

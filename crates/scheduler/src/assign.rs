@@ -42,6 +42,21 @@ pub(crate) struct Assigner<'a> {
     redefined: HashSet<RevisionId>,
 }
 
+/// Devices to be sent for one revision.
+struct Group {
+    revision: RevisionId,
+    /// Those that wait in [`Job::ready`].
+    ready: u64,
+    /// Those that are due in the store.
+    due: u64,
+}
+
+impl Group {
+    fn devices(&self) -> u64 {
+        self.ready + self.due
+    }
+}
+
 /// What a request to assign came to.
 enum Outcome {
     Settled(Vec<Settlement>),
@@ -62,18 +77,27 @@ impl<'a> Assigner<'a> {
 
     /// Works until nothing is due and no page can come any more.
     pub(crate) async fn assign(mut self) -> Result<AssignReport, WorkError> {
+        let worked = self.rounds().await;
+        // Whatever ended it: what has not left is due again. Under a lost lease that is the next holder's to find out.
+        let left = self.job.ready.close();
+        worked?;
+        give_back(self.job, &left).await?;
+        Ok(self.report)
+    }
+
+    async fn rounds(&mut self) -> Result<(), WorkError> {
         loop {
             // Read before the round: what is stored after it rings the bell again.
             let last_round = !self.job.syncing.load(Ordering::SeqCst);
             let worked = self.round().await?;
             if self.report.stopped_by.is_some() || self.job.stopping() {
-                return Ok(self.report);
+                return Ok(());
             }
             if worked {
                 continue;
             }
             if last_round {
-                return Ok(self.report);
+                return Ok(());
             }
             tokio::select! {
                 () = self.job.page_stored.notified() => {}
@@ -87,6 +111,8 @@ impl<'a> Assigner<'a> {
     async fn round(&mut self) -> Result<bool, WorkError> {
         let (job, store) = (self.job, self.job.store());
         if store.decisions_pending(job.server.id).await? {
+            // What has not left is decided anew as well.
+            give_back(job, &job.ready.take_back(None)).await?;
             while !store.decide_anew(&job.lease, job.now(), BATCH).await? {
                 if job.stopping() {
                     return Ok(false);
@@ -108,8 +134,8 @@ impl<'a> Assigner<'a> {
             }
             asked_before = doubtful;
         }
-        for group in store.due_groups(job.server.id, job.now()).await? {
-            let gathering = group.devices < u64::from(BATCH)
+        for group in self.groups().await? {
+            let gathering = group.devices() < u64::from(BATCH)
                 && job.syncing.load(Ordering::SeqCst)
                 && self.last_sent.get(&group.revision).is_some_and(|at| *at + GATHER > job.now());
             if gathering {
@@ -118,6 +144,7 @@ impl<'a> Assigner<'a> {
             match publish::standing(job, group.revision).await? {
                 Standing::Defined(uuid) => worked |= self.send_all(&group, &uuid).await?,
                 Standing::Refused(why) => {
+                    give_back(job, &job.ready.take_back(Some(group.revision))).await?;
                     if !self.report.refused_profiles.contains(&why) {
                         self.report.refused_profiles.push(why);
                     }
@@ -131,15 +158,39 @@ impl<'a> Assigner<'a> {
         Ok(worked)
     }
 
-    /// Sends every device that is due for a revision, in several batches at once. Each of them claims, sends and
-    /// stores by itself, so that no request waits until the answer to another is stored.
-    async fn send_all(&mut self, group: &DueGroup, uuid: &ProfileUuid) -> Result<bool, WorkError> {
+    /// What is to be sent, most devices first: what is due, and what pages have made ready.
+    async fn groups(&self) -> Result<Vec<Group>, WorkError> {
+        let job = self.job;
+        let mut groups: Vec<Group> = job
+            .ready
+            .groups()
+            .into_iter()
+            .map(|(revision, ready)| Group { revision, ready, due: 0 })
+            .collect();
+        for DueGroup { revision, devices } in job.store().due_groups(job.server.id, job.now()).await? {
+            match groups.iter_mut().find(|group| group.revision == revision) {
+                Some(group) => group.due = devices,
+                None => groups.push(Group { revision, ready: 0, due: devices }),
+            }
+        }
+        groups.sort_by_key(|group| (std::cmp::Reverse(group.devices()), group.revision.0));
+        Ok(groups)
+    }
+
+    /// Sends every device that is to be sent for a revision, in several batches at once. Each of them claims, sends
+    /// and stores by itself, so that no request waits until the answer to another is stored.
+    async fn send_all(&mut self, group: &Group, uuid: &ProfileUuid) -> Result<bool, WorkError> {
         let (job, revision) = (self.job, group.revision);
         let redefined = self.redefined.contains(&revision);
-        let batches = usize::try_from(group.devices.div_ceil(u64::from(BATCH))).unwrap_or(usize::MAX);
+        let batches = usize::try_from(group.devices().div_ceil(u64::from(BATCH))).unwrap_or(usize::MAX);
         let at_once = batches.clamp(1, job.settings.assigns_in_flight.max(1));
+        let due = group.due > 0;
+        // While pages come, what is ready and fills no batch waits for more; unless it has waited.
+        let partial = |first: bool| {
+            !job.syncing.load(Ordering::SeqCst) || (first && group.devices() < u64::from(BATCH))
+        };
         let mut under_way: FuturesUnordered<_> =
-            (0..at_once).map(|_| send_batch(job, revision, uuid)).collect();
+            (0..at_once).map(|batch| send_batch(job, revision, uuid, partial(batch == 0), due)).collect();
         let mut worked = false;
         let mut more = true;
         while let Some(batch) = under_way.next().await {
@@ -152,7 +203,7 @@ impl<'a> Assigner<'a> {
                 self.conclude(revision, redefined, &claims, outcome).await?;
             }
             if more && !job.stopping() {
-                under_way.push(send_batch(job, revision, uuid));
+                under_way.push(send_batch(job, revision, uuid, partial(false), due));
             }
         }
         Ok(worked)
@@ -234,14 +285,22 @@ impl<'a> Assigner<'a> {
     }
 }
 
-/// Claims a batch, sends it, and stores the answer if it is one per device.
+/// Takes or claims a batch, sends it, and stores the answer if it is one per device. `partial`: whether less than a
+/// full batch of what is ready may go; `due`: whether the store has something to claim.
 async fn send_batch(
     job: &Job<'_>,
     revision: RevisionId,
     uuid: &ProfileUuid,
+    partial: bool,
+    due: bool,
 ) -> Result<(Vec<Claim>, Outcome), WorkError> {
     let (store, now) = (job.store(), job.now());
-    let claims = store.claim_due(&job.lease, revision, BATCH, now, now + job.settings.verify_after).await?;
+    let mut claims = job.ready.take(revision, partial, now);
+    let room = BATCH.saturating_sub(u32::try_from(claims.len()).unwrap_or(BATCH));
+    if due && room > 0 {
+        claims
+            .extend(store.claim_due(&job.lease, revision, room, now, now + job.settings.verify_after).await?);
+    }
     if claims.is_empty() {
         return Ok((claims, Outcome::Settled(Vec::new())));
     }
@@ -253,6 +312,14 @@ async fn send_batch(
         store.settle(&job.lease, revision, settlements, job.now()).await?;
     }
     Ok((claims, outcome))
+}
+
+/// Makes devices due again that were made `sent` and have not left.
+pub(crate) async fn give_back(job: &Job<'_>, serials: &[SerialNumber]) -> Result<(), WorkError> {
+    for batch in serials.chunks(BATCH as usize) {
+        job.store().unclaim(&job.lease, batch, "it was not sent", job.now()).await?;
+    }
+    Ok(())
 }
 
 async fn send(job: &Job<'_>, claims: &[Claim], uuid: &ProfileUuid) -> Outcome {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assign::Assigner;
 use crate::policy::{self, Plan};
+use crate::ready::Ready;
 use crate::sync::Syncer;
 use crate::{Claimed, Engine, Observer, Progress, Report, Request, Settings, WorkError};
 
@@ -24,6 +25,8 @@ pub(crate) struct Job<'a> {
     pub(crate) page_stored: Notify,
     /// Whether pages may still come.
     pub(crate) syncing: AtomicBool,
+    /// Devices of stored pages that are to be sent.
+    pub(crate) ready: Ready,
     /// Until when the lease is ours for certain, in milliseconds since 1970: a ttl after the last renewal was asked for.
     lease_good_until: AtomicI64,
 }
@@ -47,6 +50,7 @@ impl<'a> Job<'a> {
             stop: stop.child_token(),
             page_stored: Notify::new(),
             syncing: AtomicBool::new(true),
+            ready: Ready::default(),
             lease_good_until: AtomicI64::new(claimed.good_until.timestamp_millis()),
         }
     }

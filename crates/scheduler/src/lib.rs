@@ -17,6 +17,7 @@ pub mod policy;
 mod publish;
 mod read_back;
 mod readiness;
+mod ready;
 mod record;
 mod request;
 mod retry;

@@ -1,16 +1,25 @@
+use std::time::Duration;
+
 use adelie_dep::endpoints::{account, fetch_devices, sync_devices};
 use adelie_dep::{CursorProblem, DevicePage, Error};
 use adelie_model::{Cursor, RunId, RunOutcome, SyncKind, SyncPhase, SyncRun, TokenState, Trigger, halt};
 use adelie_store::page::Record;
-use adelie_store::{Account, PageCommit, RunEnd, RunStart};
+use adelie_store::{Account, PageCommit, RunEnd, RunStart, SendAhead};
 use tokio::sync::mpsc;
 
+use crate::assign::give_back;
 use crate::job::Job;
 use crate::record::record;
 use crate::{Progress, Request, WorkError, policy, retry};
 
 /// How many absent devices become removed in one transaction.
 const REMOVAL_BATCH: u32 = 1000;
+
+/// How many pages are stored in one transaction, if so many wait. More would cost memory and save little.
+const GROUP: usize = 2;
+/// How long pages wait until assignments have caught up. Making their devices `sent` in a transaction of its own
+/// costs more than a moment; but no page waits for an Apple that is slow to assign.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Makes the copy of one MDM server's device list exact.
 pub(crate) struct Syncer<'a> {
@@ -136,7 +145,7 @@ impl<'a> Syncer<'a> {
         Ok(limit)
     }
 
-    /// Stores the pages of one phase, each in a transaction of its own, while the next is being fetched.
+    /// Stores the pages of one phase while the next are being fetched: what has come meanwhile in one transaction.
     async fn pages(
         &self,
         run: &SyncRun,
@@ -145,12 +154,13 @@ impl<'a> Syncer<'a> {
         seen_run: RunId,
         limit: u32,
     ) -> Result<PhaseEnd, WorkError> {
-        // A page waits here while the one before it is written; the one after it is on its way.
-        let (sender, mut pages) = mpsc::channel(1);
+        // Pages wait here while those before them are written; the next one is on its way.
+        let (sender, mut pages) = mpsc::channel(GROUP);
         let fetching = self.fetch(phase, cursor, limit, sender);
         let writing = async {
-            while let Some(page) = pages.recv().await {
-                self.commit(run, phase, seen_run, page).await?;
+            let mut group = Vec::with_capacity(GROUP);
+            while pages.recv_many(&mut group, GROUP).await > 0 {
+                self.commit(run, phase, seen_run, std::mem::take(&mut group)).await?;
             }
             Ok::<(), WorkError>(())
         };
@@ -252,27 +262,40 @@ impl<'a> Syncer<'a> {
         run: &SyncRun,
         phase: SyncPhase,
         seen_run: RunId,
-        page: Fetched,
+        pages: Vec<Fetched>,
     ) -> Result<(), WorkError> {
         let job = self.job;
-        let records = page.records.len() as u64;
-        if page.same_cursor {
+        let now = job.now();
+        let counts: Vec<u64> = pages.iter().map(|page| page.records.len() as u64).collect();
+        if pages.iter().any(|page| page.same_cursor) {
             let times = job.store().set_stuck(&job.lease, true).await?;
             tracing::warn!(server = %job.server.name, times, "Apple answered with the cursor that it was sent");
         }
-        let commit = PageCommit {
+        let commit = |page: Fetched| PageCommit {
             run: run.id,
             seen_run,
             phase,
             records: page.records,
             cursor: page.cursor,
             more: page.more,
-            now: job.now(),
+            now,
         };
-        job.store().commit_page(&job.lease, &commit).await?;
+        let commits: Vec<_> = pages.into_iter().map(commit).collect();
+        let verify_after = job.settings.verify_after;
+        tokio::select! {
+            () = job.ready.room() => {}
+            () = job.engine.clock.sleep(PATIENCE) => {}
+        }
+        let ahead = job.ready.has_room().then(|| SendAhead { verify_at: now + verify_after });
+        let committed = job.store().commit_pages(&job.lease, &commits, ahead).await?;
         halt::point("page.after_commit");
+        // Half of the time is for the request itself.
+        let left = job.ready.add(committed.ready, now + verify_after / 2);
+        give_back(job, &left).await?;
         job.page_stored.notify_one();
-        job.notice(Progress::Page { records });
+        for records in counts {
+            job.notice(Progress::Page { records });
+        }
         Ok(())
     }
 

@@ -126,7 +126,7 @@ async fn decide_anew(pool: &PgPool, lease: &Lease, now: Timestamp, limit: u32) -
     let last = if serials.len() < limit as usize { None } else { serials.last().cloned() };
     let devices = batch::load(&mut transaction, server, &serials).await?;
     let mut changed = page::decide_anew(devices, &policy, to_millis(now));
-    batch::upsert(&mut transaction, server, &mut changed).await?;
+    batch::upsert(&mut transaction, server, &mut changed, None).await?;
     sqlx::query("-- decided_until\nUPDATE mdm_servers SET decide_after = $2 WHERE id = $1")
         .bind(server.0)
         .bind(last.as_ref().map(SerialNumber::as_str))
@@ -203,7 +203,8 @@ async fn settle(
          UPDATE devices d SET assign_state = CASE WHEN d.hold IS NULL THEN l.state ELSE 'held' END,
              assign_reason = COALESCE(d.hold, l.reason),
              next_attempt_at = CASE WHEN d.hold IS NULL OR l.state = 'throttled' THEN l.next_attempt_at END,
-             attempts = CASE WHEN l.state = 'assigned' THEN 0 ELSE d.attempts END,
+             -- What was sent with its page is an attempt now that it was answered.
+             attempts = CASE WHEN l.state = 'assigned' THEN 0 ELSE GREATEST(d.attempts, 1) END,
              profile_uuid = COALESCE(l.profile_uuid, d.profile_uuid),
              profile_status = CASE WHEN l.profile_uuid IS NULL THEN d.profile_status ELSE 'assigned' END,
              profile_assign_time = CASE WHEN l.profile_uuid IS NULL THEN d.profile_assign_time ELSE $8 END
@@ -334,7 +335,7 @@ async fn commit_details(pool: &PgPool, lease: &Lease, details: &Details, now: Ti
     }
     plan.upserts.append(&mut gone);
     plan.events.append(&mut events);
-    batch::upsert(&mut transaction, server, &mut plan.upserts).await?;
+    batch::upsert(&mut transaction, server, &mut plan.upserts, None).await?;
     batch::seen(&mut transaction, server, &plan.seen, None, now).await?;
     batch::events(&mut transaction, server, None, &plan.events, now).await?;
     transaction.commit().await?;

@@ -14,7 +14,7 @@ use adelie_model::{
 };
 use adelie_rules::Defaults;
 use adelie_store::page::NewEvent;
-use adelie_store::{Policy, StoreError};
+use adelie_store::{Lease, Policy, StoreError};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -97,12 +97,13 @@ pub(crate) async fn load_by_serial(
     Ok(found.into_iter().map(|device| (device.serial.clone(), device)).collect())
 }
 
-/// Inserts or replaces devices, whole but for the epoch under which they were sent: that belongs to the
-/// claim. All of them are of one MDM server.
+/// Inserts or replaces devices, whole; the epoch under which they were sent becomes that of the lease by which they
+/// are sent now, and stays what it was without one. All of them are of one MDM server.
 pub(crate) async fn upsert(
     transaction: &mut PgConnection,
     server: ServerId,
     devices: &mut [Device],
+    sent_by: Option<&Lease>,
 ) -> Attempt<()> {
     if devices.is_empty() {
         return Ok(());
@@ -116,12 +117,12 @@ pub(crate) async fn upsert(
              profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
              device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
              seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id,
-             op_digest, hold)
-         SELECT $1, * FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+             op_digest, hold, sent_epoch)
+         SELECT $1, new.*, $29 FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
              $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::text[],
              $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::timestamptz[],
              $19::timestamptz[], $20::bigint[], $21::timestamptz[], $22::text[], $23::text[], $24::integer[],
-             $25::timestamptz[], $26::bigint[], $27::bigint[], $28::text[])
+             $25::timestamptz[], $26::bigint[], $27::bigint[], $28::text[]) AS new
          ON CONFLICT (server_id, serial) DO UPDATE SET
              model = excluded.model, description = excluded.description, color = excluded.color,
              asset_tag = excluded.asset_tag, device_family = excluded.device_family, os = excluded.os,
@@ -136,7 +137,9 @@ pub(crate) async fn upsert(
              removed_at = excluded.removed_at, assign_state = excluded.assign_state,
              assign_reason = excluded.assign_reason, attempts = excluded.attempts,
              next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id,
-             op_digest = excluded.op_digest, hold = excluded.hold",
+             op_digest = excluded.op_digest, hold = excluded.hold,
+             -- Epochs only grow, and none is 0.
+             sent_epoch = GREATEST(devices.sent_epoch, excluded.sent_epoch)",
     )
     .bind(server.0)
     .bind(column(devices, |d| d.serial.as_str()))
@@ -166,6 +169,7 @@ pub(crate) async fn upsert(
     .bind(column(devices, |d| d.assignment.wanted.map(|revision| revision.0)))
     .bind(column(devices, |d| d.op_digest))
     .bind(column(devices, |d| fact(d.hold.as_deref())))
+    .bind(sent_by.map_or(0, |lease| lease.epoch))
     .execute(transaction)
     .await?;
     Ok(())

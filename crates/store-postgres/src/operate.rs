@@ -41,7 +41,7 @@ pub(crate) async fn devices(
         answers.push(Operated { serial: serial.clone(), outcome: outcome.clone() });
     }
     if !changed.is_empty() {
-        batch::upsert(&mut transaction, server, &mut changed).await?;
+        batch::upsert(&mut transaction, server, &mut changed, None).await?;
         batch::events(&mut transaction, server, None, &events, by.now).await?;
         fence::wake(&mut transaction, server).await?;
     }

@@ -5,9 +5,10 @@ use std::time::Instant;
 use adelie_model::{
     Counts, Device, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt, to_millis,
 };
-use adelie_store::page::{self, NewEvent, PageContext, Source};
+use adelie_store::page::{self, NewEvent};
 use adelie_store::{
-    AbsentCount, Lease, PageCommit, Result, Retention, RunEnd, RunStart, StoreError, SyncPosition, SyncStore,
+    AbsentCount, Committed, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead, StoreError,
+    SyncPosition, SyncStore,
 };
 use async_trait::async_trait;
 use serde_json::json;
@@ -27,8 +28,13 @@ impl SyncStore for PostgresStore {
         run("begin a sync", move || begin(&self.pool, lease, start)).await
     }
 
-    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts> {
-        run("commit a page", move || commit(&self.pool, lease, page)).await
+    async fn commit_pages(
+        &self,
+        lease: &Lease,
+        pages: &[PageCommit],
+        ahead: Option<SendAhead>,
+    ) -> Result<Committed> {
+        run("commit pages", move || commit(&self.pool, lease, pages, ahead)).await
     }
 
     async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()> {
@@ -128,33 +134,38 @@ async fn begin(pool: &PgPool, lease: &Lease, start: &RunStart) -> Attempt<SyncRu
     Ok(begun)
 }
 
-async fn commit(pool: &PgPool, lease: &Lease, page: &PageCommit) -> Attempt<Counts> {
+async fn commit(
+    pool: &PgPool,
+    lease: &Lease,
+    pages: &[PageCommit],
+    ahead: Option<SendAhead>,
+) -> Attempt<Committed> {
     let started = Instant::now();
     let server = lease.server;
     let mut transaction = pool.begin().await?;
     let fenced = fence::alone(&mut transaction, lease).await?;
     let policy = batch::policy(&mut transaction, server).await?;
-    let existing = batch::load_by_serial(&mut transaction, server, &page::serials(&page.records)).await?;
-    let context = PageContext {
-        server,
-        seen_run: page.seen_run,
-        now: to_millis(page.now),
-        source: Source::from(page.phase),
-        first_import: fenced.first_import,
-    };
-    let mut plan = page::plan(&context, &page.records, existing, &policy);
-    batch::upsert(&mut transaction, server, &mut plan.upserts).await?;
-    batch::seen(&mut transaction, server, &plan.seen, Some(page.seen_run), page.now).await?;
-    batch::events(&mut transaction, server, Some(page.run), &plan.events, page.now).await?;
-    count(&mut transaction, server, page.run, &plan.counts).await?;
-    move_on(&mut transaction, server, page).await?;
+    // All of them at once, in the order in which everybody locks them.
+    let serials: Vec<_> = pages.iter().flat_map(|page| page::serials(&page.records)).collect();
+    let existing = batch::load_by_serial(&mut transaction, server, &serials).await?;
+    let group = page::plan_group(server, fenced.first_import, pages, existing, &policy, ahead);
+    let mut committed = Committed { ready: group.ready, counts: Counts::default() };
+    for (page, mut plan) in pages.iter().zip(group.pages) {
+        batch::upsert(&mut transaction, server, &mut plan.upserts, None).await?;
+        batch::upsert(&mut transaction, server, &mut plan.sent, Some(lease)).await?;
+        batch::seen(&mut transaction, server, &plan.seen, Some(page.seen_run), page.now).await?;
+        batch::events(&mut transaction, server, Some(page.run), &plan.events, page.now).await?;
+        count(&mut transaction, server, page.run, &plan.counts).await?;
+        move_on(&mut transaction, server, page).await?;
+        committed.counts += plan.counts;
+    }
     halt::point("page.before_commit");
     transaction.commit().await?;
     tracing::debug!(
-        %server, run = %page.run, records = page.records.len(), written = plan.upserts.len(),
-        millis = started.elapsed().as_millis(), "committed a page"
+        %server, pages = pages.len(), records = committed.counts.records,
+        millis = started.elapsed().as_millis(), "committed pages"
     );
-    Ok(plan.counts)
+    Ok(committed)
 }
 
 /// Adds to what a run has counted.
@@ -269,7 +280,7 @@ async fn remove_absent(
     let (mut devices, events) =
         remove(devices, "A complete list of Apple's did not show it at this MDM server any more", now);
     let removed = devices.len() as u64;
-    batch::upsert(&mut transaction, server, &mut devices).await?;
+    batch::upsert(&mut transaction, server, &mut devices, None).await?;
     batch::events(&mut transaction, server, Some(run), &events, now).await?;
     count(&mut transaction, server, run, &Counts { removed, ..Counts::default() }).await?;
     transaction.commit().await?;

@@ -80,7 +80,7 @@ pub(crate) async fn remove(
     let events: Vec<_> =
         devices.iter().map(|device| event(device.assignment.state, device.serial.clone())).collect();
     let removed: Vec<_> = devices.into_iter().map(|device| page::remove(device, reason, now)).collect();
-    batch::upsert(transaction, &removed).await?;
+    batch::upsert(transaction, &removed, None).await?;
     batch::events(transaction, server, run, &events, now).await?;
     Ok(removed.len() as u64)
 }

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use adelie_model::{Device, RevisionId, RunId, SerialNumber, ServerId, Timestamp, halt};
+use adelie_model::{
+    AssignState, Device, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp, halt,
+};
 use adelie_store::page::{self, Action, Operated, PageContext, Record, Source};
 use adelie_store::{AssignStore, Claim, Details, DueGroup, Lease, Operator, Result, Settlement, Trouble};
 use async_trait::async_trait;
@@ -56,7 +58,7 @@ impl AssignStore for SqliteStore {
             let last = devices.last().map(|device| device.serial.as_str().to_owned());
             let policy = batch::policy(&mut transaction, lease.server).await?;
             let changed = page::decide_anew(devices, &policy, now);
-            batch::upsert(&mut transaction, &changed).await?;
+            batch::upsert(&mut transaction, &changed, None).await?;
             sqlx::query("-- decided_up_to\nUPDATE mdm_servers SET decide_after = ?2 WHERE id = ?1")
                 .bind(lease.server.0)
                 .bind(last.filter(|_| !done))
@@ -143,49 +145,43 @@ impl AssignStore for SqliteStore {
         settlements: &[Settlement],
         now: Timestamp,
     ) -> Result<()> {
-        let rows: Vec<_> = settlements
-            .iter()
-            .map(|s| {
-                let next = rows::millis(s.next_attempt_at);
-                (&s.serial, s.state.as_str(), &s.reason, next, &s.profile_uuid)
-            })
-            .collect();
         run("store the outcome of assignments", async {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
-            let settled: Vec<String> = sqlx::query_scalar(
-                "-- settle
-                 WITH settled AS MATERIALIZED (
-                     SELECT value ->> 0 AS serial, value ->> 1 AS state, value ->> 2 AS reason,
-                         value ->> 3 AS next_attempt_at, value ->> 4 AS profile_uuid
-                     FROM json_each(?1)
-                 )
-                 UPDATE devices SET
-                     -- What an operator holds is held once Apple has answered; a cool-down outlasts that.
-                     assign_state = CASE WHEN hold IS NULL THEN s.state ELSE 'held' END,
-                     assign_reason = coalesce(hold, s.reason),
-                     next_attempt_at = CASE WHEN hold IS NULL OR s.state = 'throttled'
-                         THEN s.next_attempt_at END,
-                     attempts = CASE WHEN s.state = 'assigned' THEN 0 ELSE attempts END,
-                     profile_uuid = coalesce(s.profile_uuid, devices.profile_uuid),
-                     profile_status = CASE WHEN s.profile_uuid IS NULL THEN profile_status ELSE 'assigned' END,
-                     profile_assign_time = CASE WHEN s.profile_uuid IS NULL THEN profile_assign_time ELSE ?4 END
-                 FROM settled AS s
-                 -- The plus signs keep SQLite from walking over everything that is sent, once for each serial.
-                 WHERE devices.server_id = ?2 AND devices.serial = s.serial
-                     AND +devices.assign_state = 'sent' AND +devices.sent_epoch = ?3
-                     AND +devices.wanted_revision_id = ?5
-                 RETURNING devices.serial",
-            )
-            .bind(to_json("settlements", &rows)?)
-            .bind(lease.server.0)
-            .bind(lease.epoch)
-            .bind(now.timestamp_millis())
-            .bind(revision.0)
-            .fetch_all(&mut *transaction)
-            .await?;
+            let mut settled: HashSet<String> = HashSet::with_capacity(settlements.len());
+            // As a rule Apple says the same of all of them, and one statement writes it to all.
+            for (answer, serials) in by_answer(settlements) {
+                let written: Vec<String> = sqlx::query_scalar(
+                    "-- settle
+                     UPDATE devices SET
+                         -- What an operator holds is held once Apple has answered; a cool-down outlasts that.
+                         assign_state = CASE WHEN hold IS NULL THEN ?1 ELSE 'held' END,
+                         assign_reason = coalesce(hold, ?2),
+                         next_attempt_at = CASE WHEN hold IS NULL OR ?1 = 'throttled' THEN ?3 END,
+                         -- What was sent with its page is an attempt now that it was answered.
+                         attempts = CASE WHEN ?1 = 'assigned' THEN 0 ELSE max(attempts, 1) END,
+                         profile_uuid = coalesce(?4, profile_uuid),
+                         profile_status = CASE WHEN ?4 IS NULL THEN profile_status ELSE 'assigned' END,
+                         profile_assign_time = CASE WHEN ?4 IS NULL THEN profile_assign_time ELSE ?5 END
+                     -- The plus signs keep SQLite from walking over everything that is sent.
+                     WHERE server_id = ?6 AND serial IN (SELECT value FROM json_each(?7))
+                         AND +assign_state = 'sent' AND +sent_epoch = ?8 AND +wanted_revision_id = ?9
+                     RETURNING serial",
+                )
+                .bind(answer.state.as_str())
+                .bind(&answer.reason)
+                .bind(rows::millis(answer.next_attempt_at))
+                .bind(answer.profile_uuid.as_ref().map(ProfileUuid::as_str))
+                .bind(now.timestamp_millis())
+                .bind(lease.server.0)
+                .bind(to_json("settlements", &serials)?)
+                .bind(lease.epoch)
+                .bind(revision.0)
+                .fetch_all(&mut *transaction)
+                .await?;
+                settled.extend(written);
+            }
             // What came too late to settle anything is not told.
-            let settled: HashSet<String> = settled.into_iter().collect();
             let of_settled = |settlement: &&Settlement| settled.contains(settlement.serial.as_str());
             let told: Vec<_> = settlements.iter().filter(of_settled).cloned().collect();
             let events = page::settled(revision, &told);
@@ -282,7 +278,7 @@ impl AssignStore for SqliteStore {
                     device.seen_run = *stamp;
                 }
             }
-            batch::upsert(&mut transaction, &plan.upserts).await?;
+            batch::upsert(&mut transaction, &plan.upserts, None).await?;
             batch::seen(&mut transaction, lease.server, &plan.seen, None, now).await?;
             batch::events(&mut transaction, lease.server, None, &plan.events, now).await?;
             let reason = "Apple says that it is not this MDM server's";
@@ -339,4 +335,15 @@ async fn newest_run(transaction: &mut SqliteConnection, server: ServerId) -> Att
             .fetch_one(transaction)
             .await?;
     Ok(RunId(newest.unwrap_or(0)))
+}
+
+/// The devices of which Apple said the same, with one of the answers.
+fn by_answer(settlements: &[Settlement]) -> Vec<(&Settlement, Vec<&SerialNumber>)> {
+    type Key<'a> = (AssignState, &'a str, Option<Timestamp>, Option<&'a ProfileUuid>);
+    let mut answers: HashMap<Key<'_>, (&Settlement, Vec<&SerialNumber>)> = HashMap::new();
+    for one in settlements {
+        let key = (one.state, one.reason.as_str(), one.next_attempt_at, one.profile_uuid.as_ref());
+        answers.entry(key).or_insert_with(|| (one, Vec::new())).1.push(&one.serial);
+    }
+    answers.into_values().collect()
 }

@@ -8,7 +8,7 @@ use adelie_model::{
 };
 use adelie_rules::Defaults;
 use adelie_store::page::NewEvent;
-use adelie_store::{Policy, SyncSettings};
+use adelie_store::{Lease, Policy, SyncSettings};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::failure::Attempt;
@@ -68,12 +68,18 @@ pub(crate) async fn load(
     found.iter().map(|row| rows::device(row).map(|device| (device.serial.clone(), device))).collect()
 }
 
-/// How many rows one statement writes. SQLite takes 32,766 variables in a statement, which is enough for a
-/// page of Apple's; the smaller sizes make up whatever is left, so that few statements have to be kept ready.
-const SIZES: [usize; 5] = [1000, 200, 40, 8, 1];
+/// How many rows one statement writes. More at once save no time and cost memory: a thousand would be a statement of
+/// 27,000 variables. The smaller sizes make up whatever is left, so that few statements have to be kept ready.
+const SIZES: [usize; 4] = [100, 20, 4, 1];
 
-/// Inserts or replaces devices, whole but for the epoch under which they were sent: that belongs to the claim.
-pub(crate) async fn upsert(transaction: &mut SqliteConnection, devices: &[Device]) -> Attempt<()> {
+/// Inserts or replaces devices, whole; the epoch under which they were sent becomes that of the lease by which they
+/// are sent now, and stays what it was without one.
+pub(crate) async fn upsert(
+    transaction: &mut SqliteConnection,
+    devices: &[Device],
+    sent_by: Option<&Lease>,
+) -> Attempt<()> {
+    let epoch = sent_by.map_or(0, |lease| lease.epoch);
     static STATEMENTS: [OnceLock<String>; SIZES.len()] = [const { OnceLock::new() }; SIZES.len()];
     let mut rest = devices;
     for (size, statement) in SIZES.into_iter().zip(&STATEMENTS) {
@@ -82,7 +88,7 @@ pub(crate) async fn upsert(transaction: &mut SqliteConnection, devices: &[Device
             // Made of literals of this file alone; every value is bound.
             let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
             for device in now {
-                query = bind(query, device)?;
+                query = bind(query, device)?.bind(epoch);
             }
             query.execute(&mut *transaction).await?;
             rest = later;
@@ -92,7 +98,7 @@ pub(crate) async fn upsert(transaction: &mut SqliteConnection, devices: &[Device
 }
 
 fn upsert_statement(size: usize) -> String {
-    let row = format!("({})", ["?"; DEVICE_COLUMNS].join(", "));
+    let row = format!("({})", ["?"; DEVICE_COLUMNS + 1].join(", "));
     let rows = vec![row; size].join(", ");
     format!(
         "-- upsert_devices
@@ -100,7 +106,7 @@ fn upsert_statement(size: usize) -> String {
              profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
              device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
              seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id,
-             op_digest, hold)
+             op_digest, hold, sent_epoch)
          VALUES {rows}
          ON CONFLICT (server_id, serial) DO UPDATE SET
              model = excluded.model, description = excluded.description, color = excluded.color,
@@ -115,7 +121,10 @@ fn upsert_statement(size: usize) -> String {
              last_seen_at = excluded.last_seen_at, seen_run = excluded.seen_run,
              removed_at = excluded.removed_at, assign_state = excluded.assign_state,
              assign_reason = excluded.assign_reason, attempts = excluded.attempts,
-             next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id, op_digest = excluded.op_digest, hold = excluded.hold"
+             next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id,
+             op_digest = excluded.op_digest, hold = excluded.hold,
+             -- Epochs only grow, and none is 0.
+             sent_epoch = max(sent_epoch, excluded.sent_epoch)"
     )
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn devices(
         });
     }
     if !changed.is_empty() {
-        batch::upsert(transaction, &changed).await?;
+        batch::upsert(transaction, &changed, None).await?;
         batch::events(transaction, server, None, &events, by.now).await?;
         due_at_once(transaction, server).await?;
     }

@@ -3,10 +3,10 @@
 use adelie_model::{
     Counts, Cursor, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt,
 };
-use adelie_store::page::{self, PageContext};
+use adelie_store::page;
 use adelie_store::{
-    AbsentCount, FullPhase, Lease, PageCommit, Result, Retention, RunEnd, RunStart, StoreError, SyncPosition,
-    SyncStore,
+    AbsentCount, Committed, FullPhase, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead,
+    StoreError, SyncPosition, SyncStore,
 };
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
@@ -93,29 +93,33 @@ impl SyncStore for SqliteStore {
         .await
     }
 
-    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts> {
-        run("store a page", async {
+    async fn commit_pages(
+        &self,
+        lease: &Lease,
+        pages: &[PageCommit],
+        ahead: Option<SendAhead>,
+    ) -> Result<Committed> {
+        run("store pages", async {
             let mut transaction = self.write().await?;
             let fenced = fence::pass(&mut transaction, lease).await?;
-            let serials = page::serials(&page.records);
-            let existing = batch::load(&mut transaction, lease.server, &serials).await?;
             let policy = batch::policy(&mut transaction, lease.server).await?;
-            let context = PageContext {
-                server: lease.server,
-                seen_run: page.seen_run,
-                now: page.now,
-                source: page.phase.into(),
-                first_import: fenced.first_import,
-            };
-            let plan = page::plan(&context, &page.records, existing, &policy);
-            batch::upsert(&mut transaction, &plan.upserts).await?;
-            batch::seen(&mut transaction, lease.server, &plan.seen, Some(page.seen_run), page.now).await?;
-            batch::events(&mut transaction, lease.server, Some(page.run), &plan.events, page.now).await?;
-            add_counts(&mut transaction, page.run, &plan.counts).await?;
-            move_cursor(&mut transaction, lease.server, page).await?;
+            let serials: Vec<_> = pages.iter().flat_map(|page| page::serials(&page.records)).collect();
+            let existing = batch::load(&mut transaction, lease.server, &serials).await?;
+            let group = page::plan_group(lease.server, fenced.first_import, pages, existing, &policy, ahead);
+            let mut committed = Committed { ready: group.ready, counts: Counts::default() };
+            for (page, plan) in pages.iter().zip(group.pages) {
+                batch::upsert(&mut transaction, &plan.upserts, None).await?;
+                batch::upsert(&mut transaction, &plan.sent, Some(lease)).await?;
+                batch::seen(&mut transaction, lease.server, &plan.seen, Some(page.seen_run), page.now)
+                    .await?;
+                batch::events(&mut transaction, lease.server, Some(page.run), &plan.events, page.now).await?;
+                add_counts(&mut transaction, page.run, &plan.counts).await?;
+                move_cursor(&mut transaction, lease.server, page).await?;
+                committed.counts += plan.counts;
+            }
             halt::point("page.before_commit");
             transaction.commit().await?;
-            Ok(plan.counts)
+            Ok(committed)
         })
         .await
     }

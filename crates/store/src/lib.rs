@@ -31,7 +31,10 @@ pub use policy::{Policy, Published};
 pub use profiles::{NewProfile, ProfileStore, PublishOutcome, Revision};
 pub use seal::{MasterKey, SealError, Sealed, Vault};
 pub use servers::{Account, MdmServer, NewServer, Operator, ServerDefault, ServerStore, SyncSettings};
-pub use sync::{AbsentCount, FullPhase, PageCommit, Retention, RunEnd, RunStart, SyncPosition, SyncStore};
+pub use sync::{
+    AbsentCount, Committed, FullPhase, PageCommit, Retention, RunEnd, RunStart, SendAhead, SyncPosition,
+    SyncStore,
+};
 pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenStore};
 
 /// Everything stored, behind one handle. `adelie` picks the driver; nobody else knows which it is.

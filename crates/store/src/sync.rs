@@ -3,7 +3,7 @@ use adelie_model::{
 };
 use async_trait::async_trait;
 
-use crate::page::Record;
+use crate::page::{Ready, Record};
 use crate::{Lease, Result};
 
 /// Where a full sync stands that has begun and not ended. It survives its process.
@@ -73,6 +73,24 @@ pub struct Retention {
     pub runs: u32,
 }
 
+/// That devices which a page finds due may be made `sent` in the transaction of the page, because whoever stores it
+/// sends them next: one write less for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendAhead {
+    /// If nothing is heard of them by then, they are read back, as after [`claim_due`](crate::AssignStore::claim_due).
+    pub verify_at: Timestamp,
+}
+
+/// What storing pages came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// What the pages did, all of them together.
+    pub counts: Counts,
+    /// The devices that are `sent` now: they are to be sent, or given back by
+    /// [`unclaim`](crate::AssignStore::unclaim). Empty unless [`SendAhead`] was given.
+    pub ready: Vec<Ready>,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug)]
 pub struct RunEnd {
@@ -117,7 +135,21 @@ pub trait SyncStore: Send + Sync {
     ///
     /// # Errors
     /// `LeaseLost`; then nothing of the page is stored.
-    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts>;
+    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts> {
+        Ok(self.commit_pages(lease, std::slice::from_ref(page), None).await?.counts)
+    }
+
+    /// Stores consecutive pages of one run and phase in one transaction, each as [`commit_page`](Self::commit_page)
+    /// would after the one before it, with the last one's cursor. `ahead` makes new work of theirs `sent` at once.
+    ///
+    /// # Errors
+    /// `LeaseLost`; then nothing of any page is stored.
+    async fn commit_pages(
+        &self,
+        lease: &Lease,
+        pages: &[PageCommit],
+        ahead: Option<SendAhead>,
+    ) -> Result<Committed>;
 
     /// Forgets the delta cursor, because Apple does not know it any more.
     async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()>;

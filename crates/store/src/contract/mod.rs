@@ -152,6 +152,8 @@ macro_rules! contract_tests {
                 a_deleted_device_becomes_a_tombstone,
                 a_returned_device_forgets_its_assignment,
                 the_same_serial_at_two_servers_is_two_devices,
+                pages_stored_together_are_as_if_stored_in_turn,
+                what_a_page_finds_due_can_be_sent_with_it,
             }
             full_sync {
                 the_last_page_of_a_listing_moves_on_to_sync,

@@ -6,10 +6,12 @@ use adelie_model::{
 use adelie_rules::Scope;
 use serde_json::json;
 
-use super::world::{World, add_server, at, event, lease, mac, operator, phone, serial, showing, told, uuid};
+use super::world::{
+    World, add_server, at, event, lease, mac, operator, phone, serial, settlement, showing, told, uuid,
+};
 use super::{Case, Fixture};
-use crate::page::Record;
-use crate::{PageCommit, StoreError};
+use crate::page::{Ready, Record};
+use crate::{Claim, PageCommit, SendAhead, StoreError};
 
 /// L1: what a page says is stored with the cursor behind it, and the run has counted it.
 pub async fn a_page_commits_with_its_cursor(fixture: &dyn Fixture) -> Case {
@@ -305,4 +307,55 @@ async fn kinds(fixture: &dyn Fixture) -> Vec<String> {
         .into_iter()
         .map(|event| format!("{} {}", event.kind, event.serial.unwrap_or_default()).trim().to_owned())
         .collect()
+}
+
+/// Pages that are stored together come to what they come to one by one, a device that is in both of them included.
+pub async fn pages_stored_together_are_as_if_stored_in_turn(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let run = world.begin(SyncKind::Full, 1).await?;
+    let mut twice = phone("A");
+    twice.actual.color = Some("RED".to_owned());
+    let first = world.commit(&run, SyncPhase::Fetch, vec![phone("A"), phone("B")], 1).await?;
+    let second = world.commit(&run, SyncPhase::Fetch, vec![twice, phone("C")], 2).await?;
+    let pages = [PageCommit { more: true, ..first }, PageCommit { more: true, ..second }];
+    let committed = world.store.commit_pages(&world.lease, &pages, None).await?;
+    let counts = committed.counts;
+    assert_eq!((counts.pages, counts.records, counts.added, counts.modified), (2, 4, 3, 1));
+    assert!(committed.ready.is_empty());
+    assert_eq!(world.device("A").await?.actual.color.as_deref(), Some("RED"));
+    let full = world.position().await?.full.expect("a full sync is under way");
+    assert_eq!(full.fetch_cursor.as_ref(), Some(&pages[1].cursor));
+    Ok(())
+}
+
+/// L29: the transaction of a page stores the intent to assign as a claim would: under the epoch of the lease, and to be
+/// read back if nothing is heard of it.
+pub async fn what_a_page_finds_due_can_be_sent_with_it(fixture: &dyn Fixture) -> Case {
+    let world = World::new(fixture).await?;
+    let revision = world.default(Scope::Any, "one").await?;
+    let run = world.begin(SyncKind::Full, 1).await?;
+    let ahead = Some(SendAhead { verify_at: at(300) });
+    let page = world.commit(&run, SyncPhase::Fetch, vec![phone("A")], 1).await?;
+    let page = PageCommit { more: true, ..page };
+    let unpublished = world.store.commit_pages(&world.lease, &[page], ahead).await?;
+    assert!(unpublished.ready.is_empty(), "Apple does not have the profile yet");
+    world.publish(&revision, "UUID-1").await?;
+    let page = world.commit(&run, SyncPhase::Fetch, vec![phone("C"), phone("B")], 2).await?;
+    let page = PageCommit { more: true, ..page };
+    let committed = world.store.commit_pages(&world.lease, &[page], ahead).await?;
+    let claim = |name| Claim { serial: serial(name), attempts: 1 };
+    assert_eq!(
+        committed.ready,
+        [Ready { revision: revision.id, claims: vec![claim("B"), claim("C")] }],
+        "what was due before stays so"
+    );
+    assert_eq!(world.claim(&revision, 3).await?, [serial("A")]);
+    assert!(world.store.to_read_back(&world.lease, at(299), 9).await?.is_empty());
+    let failed = settlement(&serial("B"), AssignState::Failed);
+    world.store.settle(&world.lease, revision.id, &[failed], at(4)).await?;
+    let (b, c) = (world.device("B").await?.assignment, world.device("C").await?.assignment);
+    assert_eq!((b.state, b.attempts), (AssignState::Failed, 1));
+    assert_eq!((c.state, c.attempts, c.next_attempt_at), (AssignState::Sent, 0, Some(at(300))));
+    assert!(world.store.to_read_back(&world.lease, at(300), 9).await?.contains(&serial("C")));
+    Ok(())
 }

@@ -1,9 +1,11 @@
 //! A page of Apple's list, from records to rows: fold, merge, decide. Pure; drivers run it inside their
 //! transaction, between loading the rows and writing them.
 
+mod ahead;
 mod decide;
 mod events;
 mod fold;
+mod group;
 mod merge;
 mod operate;
 mod record;
@@ -16,9 +18,11 @@ use std::collections::{HashMap, HashSet};
 use adelie_model::{Counts, Device, RunId, SerialNumber, ServerId, SyncPhase, Timestamp};
 use serde_json::{Value, json};
 
+pub use ahead::{Ready, send_ahead};
 pub use decide::{Known, decide};
 pub use events::{NewEvent, settled};
 pub use fold::fold;
+pub use group::{GroupPlan, plan_group};
 pub use operate::{Action, Operated, Outcome, operate};
 pub use record::{Record, Source};
 
@@ -44,6 +48,9 @@ pub struct PageContext {
 pub struct PagePlan {
     /// Devices to insert or replace, whole. Each serial number once.
     pub upserts: Vec<Device>,
+    /// Devices to insert or replace that are `sent` by this, whole and with the epoch of the lease: those that
+    /// [`send_ahead`] took out of `upserts`.
+    pub sent: Vec<Device>,
     /// Devices about which nothing is new but that they were seen.
     pub seen: Vec<SerialNumber>,
     /// What happened, to be written in the same transaction (field lesson L15).

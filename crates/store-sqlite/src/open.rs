@@ -70,12 +70,12 @@ pub(crate) async fn open(path: &Path, durability: Durability) -> Result<(SqliteP
             // Checkpoints of 40 MB: with the usual 4 MB a large import writes the same pages again and again.
             .pragma("wal_autocheckpoint", "10000")
             .pragma("journal_size_limit", "67108864")
-            .pragma("cache_size", "-24000"),
+            .pragma("cache_size", "-16000")
     );
     let readers = pool
         .max_connections(READERS)
         .idle_timeout(Duration::from_secs(300))
-        .connect_lazy_with(options.pragma("query_only", "1").pragma("cache_size", "-6000"));
+        .connect_lazy_with(options.pragma("query_only", "1").pragma("cache_size", "-2000"));
     // Open before the other one closes, so that it is not the last one and leaves the log alone.
     drop(writer.acquire().await.map_err(|error| cannot(path, error))?);
     if let Err(error) = connection.close().await {

@@ -7,6 +7,9 @@ use tokio::process::Child;
 
 use crate::installation::Installation;
 
+/// The number of the signal that asks a process to end.
+const SIGTERM: i32 = 15;
+
 /// How many copies of the service there are.
 pub const COPIES: usize = 3;
 
@@ -66,7 +69,12 @@ impl<'a> Copies<'a> {
             signal(&child, "TERM")?;
             if let Ok(status) = tokio::time::timeout(Duration::from_secs(60), child.wait()).await {
                 let status = status?;
-                anyhow::ensure!(status.success(), "copy {place} was asked to end and ended with {status}");
+                // A copy that has only just been started does not listen for signals yet, and dies of this one.
+                let killed = std::os::unix::process::ExitStatusExt::signal(&status) == Some(SIGTERM);
+                anyhow::ensure!(
+                    status.success() || killed,
+                    "copy {place} was asked to end and ended with {status}"
+                );
                 return Ok(true);
             }
             child.kill().await?;

@@ -128,7 +128,9 @@ fn syncing(settings: &Settings, server: &MdmServer, now: Timestamp) -> Vec<Alert
     // A service that does not run makes no error that could be shown, so that the silence itself has to be.
     let patience = settings.delta_interval * 3 + TimeDelta::minutes(5);
     let since = server.last_sync_at.unwrap_or(server.created_at);
-    let expected = !server.paused && server.token.state != TokenState::None && waits.is_none();
+    let working = server.worked_on.as_ref().is_some_and(|(_, until)| *until > now)
+        || server.next_sync_at.is_some_and(|at| at > now);
+    let expected = !server.paused && server.token.state != TokenState::None && waits.is_none() && !working;
     if expected && since + patience < now && server.failures == 0 {
         tell(
             "stalled",
@@ -326,7 +328,9 @@ mod tests {
     /// L62: nothing happens and nothing says why: the silence itself is shown.
     #[test]
     fn silence_is_an_alert_unless_it_is_wanted() {
-        let silent = MdmServer { last_sync_at: Some(at(0)), ..server() };
+        let silent = MdmServer { last_sync_at: Some(at(0)), next_sync_at: Some(at(15)), ..server() };
+        let busy = MdmServer { worked_on: Some(("us".to_owned(), at(61))), ..silent.clone() };
+        assert_eq!(codes(&busy, &[]), Vec::<&str>::new());
         assert_eq!(codes(&silent, &[]), ["stalled"]);
         assert_eq!(codes(&MdmServer { last_sync_at: None, ..silent.clone() }, &[]), ["stalled"]);
         assert_eq!(codes(&MdmServer { paused: true, ..silent.clone() }, &[]), Vec::<&str>::new());

@@ -140,9 +140,15 @@ impl Engine {
     pub async fn look(&self, id: ServerId, serials: &[SerialNumber]) -> Result<Vec<Shown>, WorkError> {
         let server = self.server(id).await?;
         let client = self.connector.client(&server).await?;
-        read_back::look(&client, serials)
-            .await
-            .map_err(|error| WorkError::Apple(server.name.clone(), "tell what it shows for devices", error))
+        match read_back::look(&client, serials).await {
+            Ok(shown) => Ok(shown),
+            Err(error) => {
+                if let Some(until) = error.wait_until() {
+                    self.store.set_wait_until(id, until).await?;
+                }
+                Err(WorkError::Apple(server.name, "tell what it shows for devices", error))
+            }
+        }
     }
 
     async fn lease(&self, id: ServerId) -> Result<Claimed, WorkError> {

@@ -65,7 +65,8 @@ impl<'a> Job<'a> {
     /// Turns Apple's error into ours, and keeps what it says of the token and how long Apple is to be left alone.
     pub(crate) async fn apple(&self, doing: &'static str, error: adelie_dep::Error) -> WorkError {
         // What a token says that has been replaced meanwhile is not about the one in use: its import took the lease.
-        if self.store().renew_lease(&self.lease, self.settings.lease_ttl).await.is_err() {
+        let renewed = self.store().renew_lease(&self.lease, self.settings.lease_ttl).await;
+        if matches!(renewed, Err(StoreError::LeaseLost(_))) {
             return WorkError::Apple(self.server.name.clone(), doing, error);
         }
         if let Some(until) = error.wait_until() {

@@ -54,7 +54,10 @@ pub fn plan(
     let kind = if full_is_due { SyncKind::Full } else { SyncKind::Delta };
     match request {
         Request::Due => match server.next_sync_at {
-            Some(at) if at > now => Plan::NotDue,
+            // Later than any beat can be is what was left of a longer interval.
+            Some(at) if at > now && at <= now + settings.delta_interval * 3 / 2 => Plan::NotDue,
+            // The time after a failure was set by the failure, and Apple may have asked for it.
+            Some(at) if at > now && server.failures > 0 => Plan::NotDue,
             _ => Plan::Sync { kind, trigger: Trigger::Schedule, restart },
         },
         Request::Sync { full, force: true, .. } => {
@@ -218,6 +221,18 @@ mod tests {
         );
         let not_yet = server(Some(at(0)), Some(at(61)));
         assert_eq!(decide(&not_yet, &position(true), &[], &Request::Due), Plan::NotDue);
+    }
+
+    /// L62: a shorter interval holds at once, not when the longer one has run out.
+    #[test]
+    fn an_appointment_of_a_longer_interval_is_not_waited_for() {
+        let waiting = server(Some(at(50)), Some(at(60) + TimeDelta::days(9)));
+        assert_eq!(
+            decide(&waiting, &position(true), &[], &Request::Due),
+            sync(SyncKind::Delta, Trigger::Schedule)
+        );
+        let failing = MdmServer { failures: 1, ..waiting };
+        assert_eq!(decide(&failing, &position(true), &[], &Request::Due), Plan::NotDue);
     }
 
     #[test]

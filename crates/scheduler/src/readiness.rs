@@ -46,7 +46,10 @@ impl Engine {
         let mut failures = HashMap::new();
         for (server, serials) in by_server {
             let asked = match self.refresh(server, &serials, false).await {
-                Err(WorkError::Busy { .. }) => self.look(server, &serials).await,
+                // Somebody else works on the server, or has just been given the right to: nothing is stored then.
+                Err(WorkError::Busy { .. } | WorkError::Store(StoreError::LeaseLost(_))) => {
+                    self.look(server, &serials).await
+                }
                 asked => asked,
             };
             match asked {

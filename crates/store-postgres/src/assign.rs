@@ -278,8 +278,13 @@ async fn unclaim(
              ) d
              WHERE d.assign_state IN ('sent', 'drifted', 'not_accessible')
          )
-         UPDATE devices d SET assign_state = CASE WHEN d.hold IS NULL THEN $3 ELSE 'held' END,
-             assign_reason = COALESCE(d.hold, $4), next_attempt_at = CASE WHEN d.hold IS NULL THEN $5 END,
+         UPDATE devices d SET
+             assign_state = CASE WHEN d.hold IS NOT NULL THEN 'held'
+                 WHEN d.assign_state = 'sent' THEN $3 ELSE d.assign_state END,
+             assign_reason = CASE WHEN d.hold IS NOT NULL THEN d.hold
+                 WHEN d.assign_state = 'sent' THEN $4 ELSE d.assign_reason END,
+             next_attempt_at = CASE
+                 WHEN d.hold IS NULL AND (d.assign_state = 'sent' OR d.next_attempt_at IS NOT NULL) THEN $5::timestamptz END,
              attempts = CASE WHEN d.assign_state = 'sent' THEN GREATEST(d.attempts - 1, 0) ELSE d.attempts END
          FROM locked l WHERE d.id = l.id",
     )
@@ -299,7 +304,7 @@ async fn commit_details(pool: &PgPool, lease: &Lease, details: &Details, now: Ti
     let server = lease.server;
     let now = to_millis(now);
     let mut transaction = pool.begin().await?;
-    let fenced = fence::alone(&mut transaction, lease).await?;
+    fence::alone(&mut transaction, lease).await?;
     let policy = batch::policy(&mut transaction, server).await?;
     let asked: Vec<_> = page::serials(records).into_iter().chain(gone.iter().cloned()).collect();
     let mut existing = batch::load_by_serial(&mut transaction, server, &asked).await?;
@@ -323,8 +328,7 @@ async fn commit_details(pool: &PgPool, lease: &Lease, details: &Details, now: Ti
         .filter(|device| here(device))
         .map(|device| (device.serial.clone(), (device.seen_run, device.last_seen_at)))
         .collect();
-    let context =
-        PageContext { server, seen_run, now, source: Source::ReadBack, first_import: fenced.first_import };
+    let context = PageContext { server, seen_run, now, source: Source::ReadBack, first_import: false };
     let mut plan = page::plan(&context, &known, existing, &policy);
     // A listing has not seen them by this, so that a full sync under way still finds the absent.
     for device in &mut plan.upserts {

@@ -87,7 +87,8 @@ async fn forget_tombstones(
     let deleted: Vec<(String, Timestamp)> = sqlx::query_as(
         "-- forget_tombstones
          WITH picked AS MATERIALIZED (
-             SELECT id FROM devices WHERE server_id = $1 AND removed_at < $2 ORDER BY removed_at LIMIT $3
+             SELECT id FROM devices WHERE server_id = $1 AND removed_at < $2 AND hold IS NULL
+             ORDER BY removed_at LIMIT $3
          ),
          locked AS MATERIALIZED (
              SELECT id FROM devices WHERE id = ANY (ARRAY (SELECT id FROM picked)) ORDER BY serial FOR UPDATE

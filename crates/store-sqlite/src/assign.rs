@@ -224,9 +224,13 @@ impl AssignStore for SqliteStore {
             fence::pass(&mut transaction, lease).await?;
             sqlx::query(
                 "-- unclaim
-                 UPDATE devices SET assign_state = CASE WHEN hold IS NULL THEN 'due' ELSE 'held' END,
-                     assign_reason = coalesce(hold, ?3),
-                     next_attempt_at = CASE WHEN hold IS NULL THEN ?4 END,
+                 UPDATE devices SET
+                     assign_state = CASE WHEN hold IS NOT NULL THEN 'held'
+                         WHEN assign_state = 'sent' THEN 'due' ELSE assign_state END,
+                     assign_reason = CASE WHEN hold IS NOT NULL THEN hold
+                         WHEN assign_state = 'sent' THEN ?3 ELSE assign_reason END,
+                     next_attempt_at = CASE WHEN hold IS NULL AND (assign_state = 'sent' OR next_attempt_at IS NOT NULL)
+                         THEN ?4 END,
                      attempts = CASE WHEN assign_state = 'sent' THEN max(attempts - 1, 0) ELSE attempts END
                  WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))
                      AND assign_state IN ('sent', 'drifted', 'not_accessible')",

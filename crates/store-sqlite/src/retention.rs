@@ -30,7 +30,7 @@ impl Forgotten {
         let gone: Vec<(String, i64)> = sqlx::query_as(
             "-- forget_tombstones
              DELETE FROM devices WHERE id IN (SELECT id FROM devices INDEXED BY devices_removed
-                 WHERE server_id = ?1 AND removed_at IS NOT NULL AND removed_at < ?2
+                 WHERE server_id = ?1 AND removed_at IS NOT NULL AND removed_at < ?2 AND hold IS NULL
                  ORDER BY removed_at LIMIT ?3)
              RETURNING serial, removed_at",
         )

@@ -107,8 +107,9 @@ pub trait AssignStore: Send + Sync {
     async fn to_read_back(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec<SerialNumber>>;
 
     /// Gives back devices in `sent`, `drifted` or `not_accessible` of which nothing was learned, because the
-    /// request certainly did not leave or the answer did not mention them: they become due again at `at`, and
-    /// an attempt that `claim_due` counted is taken back.
+    /// request certainly did not leave or the answer did not mention them. Those `sent` become due again at `at`, and
+    /// the attempt that was counted is taken back; the others keep their state and are asked about again at `at`, drift
+    /// that is only reported excepted.
     async fn unclaim(
         &self,
         lease: &Lease,

@@ -65,7 +65,8 @@ pub struct RunStart {
 /// What is no longer worth keeping of an MDM server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Devices that were removed before this moment are deleted.
+    /// Devices that were removed before this moment are deleted, but for those that an operator holds: a hold outlasts
+    /// the absence of its device.
     pub tombstones_before: Timestamp,
     /// Events before this moment are deleted.
     pub events_before: Timestamp,

@@ -130,3 +130,22 @@ pub async fn drift_is_read_back_before_it_is_repaired(fixture: &dyn Fixture) -> 
     assert_eq!(world.claim(&revision, 7).await?, [serial("A")]);
     Ok(())
 }
+
+/// L24: a device of which Apple told nothing is asked about again, and nothing is sent before.
+pub async fn what_was_not_told_is_asked_again(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    world.full(vec![phone("A")], 1).await?;
+    world.assign(&revision, "UUID-1", 2).await?;
+    let other = showing(phone("A"), ProfileStatus::Assigned, "OTHER");
+    world.delta(vec![event(other, OpType::Modified, 3)], 4).await?;
+    let before = world.device("A").await?.assignment;
+    assert_eq!(before.state, AssignState::Drifted);
+    world.store.unclaim(&world.lease, &serials(["A"]), "Apple did not say", at(30)).await?;
+    let after = world.device("A").await?.assignment;
+    assert_eq!(
+        (after.state, &after.reason, after.next_attempt_at),
+        (before.state, &before.reason, Some(at(30)))
+    );
+    assert_eq!(world.store.due_groups(world.server, at(3600)).await?, []);
+    Ok(())
+}

@@ -129,7 +129,9 @@ fn retried(
         AssignState::Due | AssignState::Failed => Ok(due()),
         AssignState::NotAccessible => Ok(read_back()),
         // It is certain already, and this is the word that was waited for.
-        AssignState::Drifted if policy.drift == DriftMode::Report => Ok(due()),
+        AssignState::Drifted if policy.drift == DriftMode::Report && before.next_attempt_at.is_none() => {
+            Ok(due())
+        }
         AssignState::Drifted => Ok(read_back()),
         AssignState::Throttled if throttled_too => Ok(due()),
         AssignState::Throttled => Err(Outcome::Refused(format!(

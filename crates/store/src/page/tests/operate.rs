@@ -88,7 +88,10 @@ fn a_retry_is_due_now() {
     }
     let mut report = policy(Some(WANTED));
     report.drift = DriftMode::Report;
-    assert_eq!(word(&in_state(AssignState::Drifted), &report, &retry), "due", "the word that was waited for");
+    assert_eq!(word(&in_state(AssignState::Drifted), &report, &retry), "drifted", "it is not certain yet");
+    let mut certain = in_state(AssignState::Drifted);
+    certain.assignment.next_attempt_at = None;
+    assert_eq!(word(&certain, &report, &retry), "due", "the word that was waited for");
 }
 
 fn done(device: &Device, action: &Action, seconds: i64) -> Device {

@@ -230,6 +230,7 @@ impl<'a> Assigner<'a> {
             }
             Outcome::Ambiguous(error) => {
                 tracing::warn!(server = %job.server.name, %error, devices = claims.len(), "no clear answer to an assignment; reading back");
+                self.count_open(revision, claims).await?;
                 if let Err(error) = read_back::read_back(job, &serials()).await? {
                     // They stay `sent` and are read back when their time has come.
                     self.stop("tell what it shows for devices", error).await;
@@ -259,6 +260,24 @@ impl<'a> Assigner<'a> {
                 store.unclaim(&job.lease, &serials(), &crate::chain(&error), at).await?;
                 self.stop("take an assignment", error).await;
             }
+        }
+        Ok(())
+    }
+
+    /// Counts the attempt of what was sent with its page, which is not counted before the request leaves: an Apple that
+    /// goes on failing is known by the attempts.
+    async fn count_open(&self, revision: RevisionId, claims: &[Claim]) -> Result<(), WorkError> {
+        let job = self.job;
+        let open = |claim: &Claim| Settlement {
+            serial: claim.serial.clone(),
+            state: AssignState::Sent,
+            reason: "Apple gave no clear answer; it is asked what it shows".to_owned(),
+            next_attempt_at: Some(job.now() + job.settings.verify_after),
+            profile_uuid: None,
+        };
+        let open: Vec<_> = claims.iter().filter(|claim| claim.attempts <= 1).map(open).collect();
+        if !open.is_empty() {
+            job.store().settle(&job.lease, revision, &open, job.now()).await?;
         }
         Ok(())
     }

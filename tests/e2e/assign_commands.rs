@@ -53,6 +53,8 @@ on_both_databases! {
         }
         world.run(&["sync", "lab"]);
         world.assert_exact("lab", "Lab");
+        let due = world.run(&["assign", "retry", &new[2]]).exits(0);
+        assert!(due.stderr.is_empty(), "nothing has changed: {due}");
         for (serial, times) in new.iter().zip([1, 1, 0]) {
             assert_eq!(world.apple.mentions(mark, ASSIGN, serial), times, "{serial}");
         }
@@ -97,6 +99,13 @@ on_both_databases! {
         assert_eq!(run.stdout, format!("{} at lab: held\n", held[0]));
         let again = world.object(&["assign", "hold", &held[0], "--reason", "in repair"]);
         assert_eq!(text(&again, "outcome"), "unchanged");
+        // A hold without a reason is no word against the reason that is there; another reason is.
+        let again = world.run(&["assign", "hold", &held[0]]).exits(0);
+        assert_eq!(again.stdout, format!("{} at lab: nothing to do: it is held already\n", held[0]));
+        assert!(text(&world.device(&held[0]), "hold").ends_with(": in repair"));
+        let other = world.run(&["assign", "hold", &held[0], "--reason", "lost"]).exits(0).stdout;
+        assert!(other.contains("held, in place of \"held by ") && other.contains(": in repair\""), "{other}");
+        world.run(&["assign", "hold", &held[0], "--reason", "in repair"]).exits(0);
         let device = world.device(&held[0]);
         assert_eq!(text(&device["assignment"], "state"), "held");
         assert!(text(&device, "hold").starts_with("held by ") && text(&device, "hold").ends_with(": in repair"));
@@ -112,7 +121,9 @@ on_both_databases! {
         let shown = world.run(&["device", "show", &held[0]]).exits(0).stdout;
         assert!(shown.contains(&format!("assign unhold {}", held[0])) && shown.contains("lately"), "{shown}");
 
-        world.run(&["assign", "unhold", &held[0]]).exits(0).complains("adelie sync NAME");
+        world.run(&["assign", "unhold", &held[0]]).exits(0).complains("adelie sync lab");
+        let again = world.run(&["assign", "unhold", &held[0]]).exits(0);
+        assert!(again.stderr.is_empty(), "nothing has changed: {again}");
         world.run(&["sync", "lab", "--force"]).exits(0);
         assert_eq!(world.apple.mentions(mark, ASSIGN, &held[0]), 1);
         world.assert_exact("lab", "Lab");
@@ -151,7 +162,10 @@ on_both_databases! {
         assert_eq!(told["devices"], 2);
         assert!(text(&told, "reason").contains("SOMEBODYELSES") && text(&told, "remedy").contains("--drift repair"));
 
-        world.run(&["assign", "retry", &drifted[0]]).exits(0);
+        let shown = world.run(&["device", "show", &drifted[0]]).exits(0).stdout;
+        assert!(shown.contains(&format!("adelie assign retry {}", drifted[0])), "{shown}");
+        let due = world.run(&["assign", "retry", &drifted[0]]).exits(0).complains("adelie sync lab");
+        assert_eq!(due.stdout, format!("{} at lab: due now\n", drifted[0]));
         world.run(&["sync", "lab", "--force"]);
         let repaired = [world.state(&drifted[0]), world.state(&drifted[1])];
         assert_eq!(repaired, ["assigned", "drifted"]);
@@ -189,10 +203,35 @@ on_both_databases! {
         let gone = world.apple.some("Lab", 1);
         world.run(&["device", "delete", &gone[0]]).exits(0).complains("full sync");
         assert_eq!(world.state(&gone[0]), "removed");
-        world.run(&["device", "delete", &gone[0]]).exits(1);
+        let again = world.run(&["device", "delete", &gone[0]]).exits(1);
+        assert!(!again.stderr.contains("full sync"), "nothing was put away: {again}");
+        let shown = world.run(&["device", "show", &gone[0]]).exits(0).stdout;
+        assert!(shown.contains("last seen as") && shown.contains("assigned standard ("), "{shown}");
         world.run(&["sync", "lab", "--force"]).exits(0);
         assert_eq!(world.state(&gone[0]), "removed", "a delta does not tell of it");
         world.run(&["sync", "lab", "--full", "--force"]).exits(0);
         world.assert_exact("lab", "Lab");
+    }
+
+    /// L9: the devices that the removal guard holds are shown with the others that need somebody.
+    fn held_removals_are_shown(database) {
+        let world = World::synced(database, 30);
+        let gone = world.apple.some("Lab", 20);
+        world.apple.remove_devices("Lab", &gone, adelie_simulator::Departure::Silent).expect("a release");
+        world.run(&["sync", "lab", "--full", "--force"]).exits(1);
+        let held = trouble(&world, 1, "removals_held");
+        assert!(text(&held, "reason").contains("20 of 30"), "{held}");
+        assert!(text(&held, "remedy").contains("`adelie sync lab --accept-removals`"), "{held}");
+        assert_eq!(held["needs_person"], true);
+        let told = world.run(&["assign", "status"]).exits(1).stdout;
+        assert!(told.contains("removals_held at lab: "), "{told}");
+        assert_eq!(told.matches("--accept-removals").count(), 1, "{told}");
+        let shown = world.run(&["server", "show", "lab"]).exits(0).stdout;
+        assert_eq!(shown.matches("--accept-removals").count(), 1, "{shown}");
+        // A sync that is refused is refused, whatever else is wrong.
+        let early = world.run(&["sync", "lab"]).exits(3);
+        assert!(early.stdout.is_empty() && early.stderr.contains("--force"), "{early}");
+        world.run(&["sync", "lab", "--accept-removals"]).exits(0);
+        world.run(&["assign", "status"]).exits(0);
     }
 }

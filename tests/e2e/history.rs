@@ -44,6 +44,8 @@ on_both_databases! {
 
         let table = world.run(&["sync", "history", "lab"]).exits(0).stdout;
         assert!(table.contains("forced by ") && table.contains("next sync of lab: 20"), "{table}");
+        let table = world.run(&["sync", "history"]).exits(0).stdout;
+        assert!(table.contains("next sync of lab: 20"), "{table}");
         world.run(&["sync", "history", "nowhere"]).exits(2).complains("nowhere");
     }
 

@@ -15,6 +15,11 @@ fn alerts(world: &World) -> Vec<String> {
     alerts.iter().map(|alert| text(alert, "code").to_owned()).collect()
 }
 
+/// The token of `lab` as `server show` tells it.
+fn token(world: &World) -> Value {
+    world.object(&["server", "show", "lab"])["token"].clone()
+}
+
 on_both_databases! {
     /// Each setting holds for its server alone, and `default` goes back.
     fn settings_of_one_server(database) {
@@ -31,7 +36,11 @@ on_both_databases! {
             ])
             .exits(0);
         assert!(told.stdout.contains("delta interval: 20m\n") && told.stdout.contains("drift: report\n"), "{told}");
-        assert!(told.stderr.is_empty(), "{told}");
+        assert_eq!(told.stderr.matches("every 15 minutes").count(), 1, "a second is less: {told}");
+        let quiet = world.run(&["server", "set", "lab", "--delta-interval", "20m", "--removal-percent", "25"]).exits(0);
+        assert!(quiet.stderr.is_empty(), "{quiet}");
+        world.run(&["server", "set", "lab", "--removal-percent", "100"]).exits(0).complains("guard is off");
+        world.run(&["server", "set", "lab", "--removal-percent", "25"]).exits(0);
         let own = world.object(&["server", "show", "lab"])["settings"].clone();
         let expected = json!({
             "delta_interval_seconds": 1200, "full_interval_seconds": 172_800, "manual_interval_seconds": 1,
@@ -43,6 +52,9 @@ on_both_databases! {
         }
         let text = world.run(&["server", "show", "lab"]).exits(0).stdout;
         assert!(text.contains("every 20m, full every 2d") && text.contains("reported only"), "{text}");
+        for line in ["at most 25 % of the devices", "kept for 7 days", "1m 30s"] {
+            assert!(text.contains(line), "{line} is missing in {text}");
+        }
 
         // An own setting is heeded: a second has certainly passed when the next command has started.
         world.run(&["sync", "lab", "--full", "--force"]).exits(0);
@@ -51,6 +63,9 @@ on_both_databases! {
         });
 
         world.run(&["server", "set", "lab", "--delta-interval", "1m"]).exits(0).complains("15 minutes");
+        let back = world.run(&["server", "set", "lab", "--delta-interval", "default", "--tombstone-days", "default"]);
+        assert!(back.stdout.contains("delta interval: default (15m)\n"), "{back}");
+        assert!(back.stdout.contains("kept: default (30 days)\n"), "{back}");
         let back = world.object(&[
             "server", "set", "lab", "--delta-interval", "default", "--full-interval", "default", "--manual-interval",
             "default", "--manual-full-interval", "default", "--progress-deadline", "default", "--removal-percent",
@@ -71,6 +86,8 @@ on_both_databases! {
         world.apple.throttle(&new[1..2], Some(3600));
         world.run(&["sync", "lab", "--force"]).exits(1);
         assert_eq!(alerts(&world), ["devices_failed", "devices_throttled"]);
+        let shown = world.run(&["server", "show", "lab"]).exits(0).stdout;
+        assert!(shown.contains("see: `adelie device list --server lab --state failed`"), "{shown}");
 
         let gone = world.apple.some("Lab", 20);
         world.apple.remove_devices("Lab", &gone, Departure::Silent).expect("a release");
@@ -87,6 +104,9 @@ on_both_databases! {
         assert_eq!(alerts(&world)[..2], ["token_rejected", "sync_failing"]);
         let shown = world.run(&["server", "show", "lab"]).exits(0).stdout;
         assert!(shown.contains("PROBLEM the server token is rejected") && shown.contains("fix: "), "{shown}");
+        assert!(!text(&token(&world), "remedy").contains("NAME"));
+        let table = world.run(&["server", "list"]).exits(0).stdout;
+        assert!(table.contains("the server token is rejected") && table.contains(" more)"), "{table}");
         let listed = world.objects(&["server", "list"]);
         let lab = listed.iter().find(|server| server["name"] == "lab").expect("there");
         assert_eq!(text(&lab["alerts"][0], "code"), "token_rejected");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::words::count;
+use crate::words::{count, for_server};
 
 /// Devices per transaction.
 pub const BATCH: usize = 1000;
@@ -26,6 +26,8 @@ pub struct Place {
 pub struct Done {
     pub place: Place,
     pub outcome: Outcome,
+    /// What there is to say about it when it is done.
+    pub remark: Option<String>,
 }
 
 /// Where the devices are: at `server`, or at every MDM server that has them now, else where they were last.
@@ -82,7 +84,7 @@ pub async fn at(context: &Context, places: Vec<Place>, action: &Action) -> anyho
         .map(|place| {
             let key = place.server.as_ref().map(|(server, _)| (*server, place.serial.clone()));
             let outcome = key.and_then(|key| outcomes.remove(&key)).unwrap_or(Outcome::Unknown);
-            Done { place, outcome }
+            Done { place, outcome, remark: None }
         })
         .collect())
 }
@@ -125,20 +127,27 @@ pub fn tell(context: &Context, all: &[Done], word: &str) -> anyhow::Result<Exit>
 fn line(done: &Done, word: &str) -> String {
     let at = done.place.server.as_ref().map(|(_, name)| format!(" at {name}")).unwrap_or_default();
     let what = match &done.outcome {
-        Outcome::Done => word.to_owned(),
+        Outcome::Done => match &done.remark {
+            Some(remark) => format!("{word}, {remark}"),
+            None => word.to_owned(),
+        },
         Outcome::Unchanged(why) => format!("nothing to do: {why}"),
-        Outcome::Refused(why) => format!("refused: {why}"),
+        Outcome::Refused(why) => format!("refused: {}", at_its_server(done, why)),
         Outcome::Unknown => "unknown here".to_owned(),
     };
     format!("{}{at}: {what}", done.place.serial)
 }
 
+fn at_its_server(done: &Done, why: &str) -> String {
+    done.place.server.as_ref().map_or_else(|| why.to_owned(), |(_, name)| for_server(why, name))
+}
+
 fn object(done: &Done) -> serde_json::Value {
     let (outcome, reason) = match &done.outcome {
-        Outcome::Done => ("done", None),
-        Outcome::Unchanged(why) => ("unchanged", Some(*why)),
-        Outcome::Refused(why) => ("refused", Some(why.as_str())),
-        Outcome::Unknown => ("unknown", Some("nothing is stored of this serial number")),
+        Outcome::Done => ("done", done.remark.clone()),
+        Outcome::Unchanged(why) => ("unchanged", Some((*why).to_owned())),
+        Outcome::Refused(why) => ("refused", Some(at_its_server(done, why))),
+        Outcome::Unknown => ("unknown", Some("nothing is stored of this serial number".to_owned())),
     };
     json!({
         "serial": done.place.serial,

@@ -1,8 +1,8 @@
 //! Printing: data to stdout, all else to stderr.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
-use comfy_table::{Cell, ContentArrangement, Table, presets};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 /// How a command prints.
@@ -62,8 +62,7 @@ impl Output {
         Ok(writeln!(std::io::stderr(), "hint: {text}")?)
     }
 
-    /// A table for people. A line that is too long is the terminal's to wrap: a serial number that is cut in two
-    /// can be neither copied nor searched.
+    /// A table for people.
     pub fn table(&self, header: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
         self.cells(header, rows.into_iter().map(|row| row.into_iter().map(Cell::new).collect()).collect())
     }
@@ -71,24 +70,44 @@ impl Output {
     /// A table with colours, which only a terminal shows.
     pub fn cells(&self, header: &[&str], rows: Vec<Vec<Cell>>) -> anyhow::Result<()> {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        if std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()) {
-            table.force_no_tty();
-        }
         table.set_header(header.iter().map(|name| name.to_uppercase()));
         table.add_rows(rows);
-        self.data(&trimmed(&table))
+        self.data(&laid_out(table))
     }
 
     /// Names and values of one thing.
     pub fn facts(&self, facts: &[(&str, String)]) -> anyhow::Result<()> {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
             table.add_row([(*name).to_owned(), value.clone()]);
         }
-        self.data(&trimmed(&table))
+        self.data(&laid_out(table))
     }
+}
+
+/// Columns narrower than this are not worth wrapping: the terminal may do it.
+const NARROWEST: u16 = 20;
+
+/// A table as text. In a terminal its last column, which has the sentences, is wrapped between words; no other is,
+/// because a serial number that is cut in two can be neither copied nor searched.
+fn laid_out(mut table: Table) -> String {
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let width = if std::io::stdout().is_terminal() { table.width() } else { None };
+    let widths = table.column_max_content_widths();
+    if let (Some(width), Some((_, others))) = (width, widths.split_last()) {
+        // Each column has a blank on both sides.
+        let taken: u16 = others.iter().fold(2, |sum, one| sum.saturating_add(*one).saturating_add(2));
+        if width.saturating_sub(taken) >= NARROWEST {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            for column in table.column_iter_mut().take(others.len()) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+    }
+    if std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()) {
+        table.force_no_tty();
+    }
+    trimmed(&table)
 }
 
 /// A table without the blanks at the ends of its lines, which would wrap in a narrow terminal.

@@ -63,7 +63,7 @@ fn from_file(path: &Path) -> anyhow::Result<Vec<SerialNumber>> {
             }
             Err(wrong(
                 text,
-                "mend the file; the serial numbers stand in the column `Serial Number`, else in the first",
+                "mend the file: with several columns, its first row names one of them `Serial Number`",
             ))
         }
     }
@@ -95,6 +95,11 @@ fn parse(text: &str) -> Result<Vec<SerialNumber>, Vec<(u64, String)>> {
         let Some(at) = column else {
             // The first row may say where the serial numbers are; else it is already a device.
             let named = row.iter().position(is_title);
+            if named.is_none() && row.iter().filter(|cell| !cell.is_empty()).count() > 1 {
+                // Any column would be a guess, and asset tags look like serial numbers.
+                let line = row.position().map_or(0, csv::Position::line);
+                return Err(vec![(line, "none of the columns is called `Serial Number`".to_owned())]);
+            }
             column = Some(named.unwrap_or(0));
             if named.is_none() {
                 take(&row, 0, &mut serials, &mut mistakes);
@@ -143,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn a_column_is_found_by_its_title_or_is_the_first() {
+    fn a_column_is_found_by_its_title_or_is_the_only_one() {
         for text in [
             "A1\nb2\n",
-            "A1,x\nB2,y\n",
+            "A1,\nB2,\n",
             "\u{feff}Model,Serial Number\r\nMac,A1\r\nMac, b2 \r\n",
             "model;serial_number\n\"Mac; 13\";a1\nMac;B2\n",
             "SERIAL\tnote\nA1\t\n\nB2\tx\n",
@@ -163,6 +168,7 @@ mod tests {
             |text| parse(text).expect_err("mistakes").into_iter().map(|(line, _)| line).collect::<Vec<_>>();
         assert_eq!(lines("serial,x\nA1,\ntwo words,\n,y\nB2,\n"), [3, 4]);
         assert_eq!(lines("Asset Tag,Name\nA1,x\n"), [1]);
+        assert_eq!(lines("A1,x\nB2,y\n"), [1]);
         assert_eq!(lines("a,serial\nonly one\n"), [2]);
     }
 }

@@ -137,7 +137,10 @@ impl Settings {
             engine.servers_at_once = from.at_least(1, "servers_at_once", servers)?;
         }
         if let Some(seconds) = from.pick("lease_seconds", file.lease_seconds)? {
-            engine.lease_ttl = Duration::from_secs(from.at_least(1, "lease_seconds", seconds)?);
+            if !(1..=3600).contains(&seconds) {
+                return Err(from.bad("lease_seconds", &seconds, "a number from 1 to 3600"));
+            }
+            engine.lease_ttl = Duration::from_secs(seconds);
         }
         Ok(Self {
             data_dir,

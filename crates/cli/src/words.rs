@@ -1,6 +1,6 @@
 //! Times and numbers as people read them.
 
-use adelie_model::Timestamp;
+use adelie_model::{ServerName, Timestamp};
 use chrono::{SecondsFormat, TimeDelta};
 
 /// A moment as JSON has it: RFC 3339 in UTC, with milliseconds when there are some.
@@ -21,6 +21,15 @@ pub fn minute(moment: Option<Timestamp>) -> String {
 /// A number with its unit: `1 device`, `2 devices`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A text whose commands name an MDM server as `NAME`, with the name of the one that it is about.
+pub fn for_server(text: &str, server: &ServerName) -> String {
+    let mut text = text.to_owned();
+    for command in ["server set", "server show", "token key", "token import", "sync"] {
+        text = text.replace(&format!("adelie {command} NAME"), &format!("adelie {command} {server}"));
+    }
+    text
 }
 
 /// A length of time in its two largest units: `15m`, `7d`, `1h 30m`; below a second in milliseconds.
@@ -44,6 +53,16 @@ pub fn span(span: TimeDelta) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_name_the_server() {
+        let lab = "lab".parse().expect("a name");
+        let text = "run `adelie server set NAME --default mac=PROFILE`, or `adelie sync NAME`";
+        assert_eq!(
+            for_server(text, &lab),
+            "run `adelie server set lab --default mac=PROFILE`, or `adelie sync lab`"
+        );
+    }
 
     #[test]
     fn a_span_has_two_units_at_most() {

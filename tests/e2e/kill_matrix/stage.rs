@@ -174,7 +174,9 @@ impl Stage {
 
     /// Starts what will be hit when it stands at a point.
     pub fn victim_halted_at(&self, point: &str, program: &[&str]) -> Background {
-        assert!(cfg!(debug_assertions), "only a debug build stands still at a point");
+        if !cfg!(debug_assertions) {
+            panic!("only a debug build stands still at a point");
+        }
         self.world.start_with(&[SHORT_LEASE, ("ADELIE_HALT_AT", point)], program)
     }
 

@@ -11,7 +11,7 @@ pub struct Serials {
     /// Serial numbers
     #[arg(value_name = "SERIAL")]
     pub serials: Vec<SerialNumber>,
-    /// Serial numbers from a CSV file: its column `Serial Number`, else its first; `-` is standard input
+    /// Serial numbers from a CSV file: its column `Serial Number`, or its only one; `-` is standard input
     #[arg(long, value_name = "CSV")]
     pub file: Option<PathBuf>,
 }
@@ -79,9 +79,8 @@ It ends with 0 only if all of them are ready.")]
     #[command(after_help = "Example:
   adelie device delete C02EXAMPLE01")]
     Delete {
-        /// Serial numbers
-        #[arg(value_name = "SERIAL", required = true)]
-        serials: Vec<SerialNumber>,
+        #[command(flatten)]
+        devices: Serials,
         /// At one MDM server only
         #[arg(long, value_name = "NAME")]
         server: Option<ServerName>,

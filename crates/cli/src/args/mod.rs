@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use adelie_model::{ProfileName, ServerName};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
@@ -75,6 +76,20 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub log: Option<String>,
+}
+
+impl Args {
+    /// Reads the command line, or says what is wrong with it and ends the program.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|mut error| {
+            // The list of subcommands has the hidden ones in it, too.
+            if let Some(ContextValue::Strings(mut known)) = error.remove(ContextKind::ValidSubcommand) {
+                known.retain(|name| name != "help-markdown");
+                error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(known));
+            }
+            error.exit()
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -54,33 +54,52 @@ Examples:
 
 /// What one MDM server has of its own. `default` goes back to what all of them have.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub struct OwnSettings {
     /// Default profile of a device family (mac iphone ipad ipod appletv vision any); an empty PROFILE takes it away
     #[arg(long = "default", value_name = "FAMILY=PROFILE", value_parser = values::default_profile)]
     pub defaults: Vec<DefaultProfile>,
     /// Between delta syncs, like 90s 15m 12h 7d
-    #[arg(long, value_name = "TIME", value_parser = values::interval)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::interval)]
     pub delta_interval: Option<Setting<u32>>,
     /// Between full syncs
-    #[arg(long, value_name = "TIME", value_parser = values::interval)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::interval)]
     pub full_interval: Option<Setting<u32>>,
     /// At least so long between syncs that somebody asks for
-    #[arg(long, value_name = "TIME", value_parser = values::interval)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::interval)]
     pub manual_interval: Option<Setting<u32>>,
     /// At least so long between full syncs that somebody asks for
-    #[arg(long, value_name = "TIME", value_parser = values::interval)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::interval)]
     pub manual_full_interval: Option<Setting<u32>>,
     /// End a sync in which nothing has moved for so long
-    #[arg(long, value_name = "TIME", value_parser = values::interval)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = values::interval)]
     pub progress_deadline: Option<Setting<u32>>,
     /// Devices that a full sync may remove without somebody's word
-    #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
+    #[arg(long, value_name = "PERCENT", allow_hyphen_values = true, value_parser = values::percent)]
     pub removal_percent: Option<Setting<u32>>,
     /// Days until a device that has left is deleted
-    #[arg(long, value_name = "DAYS", value_parser = values::days)]
+    #[arg(long, value_name = "DAYS", allow_hyphen_values = true, value_parser = values::days)]
     pub tombstone_days: Option<Setting<u32>>,
     /// What to do when Apple shows another profile without our doing: `repair` or `report`
     #[arg(long, value_name = "MODE", value_parser = values::drift)]
     pub drift: Option<Setting<DriftMode>>,
+}
+
+impl OwnSettings {
+    /// Whether nothing is named that is to be changed.
+    pub fn nothing(&self) -> bool {
+        let Self {
+            defaults,
+            delta_interval,
+            full_interval,
+            manual_interval,
+            manual_full_interval,
+            progress_deadline,
+            removal_percent,
+            tombstone_days,
+            drift,
+        } = self;
+        let times = [delta_interval, full_interval, manual_interval, manual_full_interval, progress_deadline];
+        let numbers = [removal_percent, tombstone_days];
+        defaults.is_empty() && drift.is_none() && times.into_iter().chain(numbers).all(Option::is_none)
+    }
 }

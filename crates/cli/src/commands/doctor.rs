@@ -98,6 +98,7 @@ async fn key(context: &Context) -> Check {
 }
 
 async fn servers(context: &Context) -> anyhow::Result<Vec<Check>> {
+    let out = context.out;
     let counts = context.store.state_counts(None).await?;
     let mut checks = Vec::new();
     for server in context.store.servers().await? {
@@ -108,7 +109,11 @@ async fn servers(context: &Context) -> anyhow::Result<Vec<Check>> {
             name: name.clone(),
             good: false,
             finding: problem.text.clone(),
-            fix: Some(problem.remedy.clone()),
+            fix: if out.json {
+                Some(problem.remedy.clone())
+            } else {
+                health::fix(problem).map(str::to_owned)
+            },
         }));
         if problems.is_empty() {
             let notices: Vec<_> = alerts.iter().collect();

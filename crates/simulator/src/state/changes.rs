@@ -137,6 +137,11 @@ impl World {
                 rest.set.remove("profile_uuid");
                 Some(self.foreign_profile(&uuid))
             }
+            // A field that were laid over for good would hide every profile that is assigned later.
+            Some(Value::String(_) | Value::Null) => {
+                rest.set.remove("profile_uuid");
+                Some(NO_PROFILE)
+            }
             _ => None,
         };
         let now = moment.now_ms.div_euclid(1000);
@@ -149,9 +154,16 @@ impl World {
                         device.profile = NO_PROFILE;
                     }
                 }
-                if let Some(profile) = profile {
-                    device.profile = profile;
-                    device.assign_time = now;
+                match profile {
+                    Some(NO_PROFILE) => {
+                        let kept = status.is_some() || device.status == Status::Removed;
+                        device.clear_profile(if kept { device.status } else { Status::Empty });
+                    }
+                    Some(profile) => {
+                        device.profile = profile;
+                        device.assign_time = now;
+                    }
+                    None => {}
                 }
                 if !rest.set.is_empty() || !rest.drop.is_empty() {
                     let merged =

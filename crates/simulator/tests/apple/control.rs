@@ -84,6 +84,30 @@ async fn devices_change_behind_the_clients_back() {
     assert_eq!((device.get("description"), &device["brand_new"]), (None, &json!([1])));
 }
 
+/// L5: somebody takes a profile away, as null or as an empty text; one that is assigned later is seen again.
+#[tokio::test]
+async fn a_profile_that_is_taken_away_can_be_assigned_again() {
+    let apple = Apple::devices(1).await;
+    let client = apple.client().await;
+    let (pages, _) = client.fetch_all(10).await;
+    let serial = &pages[0][0];
+    for (number, nothing) in [json!(null), json!("")].into_iter().enumerate() {
+        let uuid = format!("F00F{number}");
+        for set in [
+            json!({"profile_status": "assigned", "profile_uuid": "BEFORE"}),
+            json!({ "profile_uuid": nothing }),
+        ] {
+            apple.control("change_devices", json!({"serials": [serial], "set": set})).await;
+        }
+        let truth = apple.simulator.truth("Lab").expect("Lab").remove(0);
+        assert_eq!((truth.profile_uuid, truth.profile_status.as_str()), (None, "empty"), "{nothing}");
+        let set = json!({"profile_status": "assigned", "profile_uuid": uuid});
+        apple.control("change_devices", json!({"serials": [serial], "set": set})).await;
+        let answer = client.post("/devices", json!({ "devices": [serial] })).await.json();
+        assert_eq!(answer["devices"][serial.as_str()]["profile_uuid"], json!(uuid), "{answer}");
+    }
+}
+
 /// L4: events of one serial in one page, with equal dates and odd words.
 #[tokio::test]
 async fn events_come_as_they_are_given() {

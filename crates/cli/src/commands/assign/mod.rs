@@ -2,12 +2,16 @@ mod remedy;
 mod retry;
 mod status;
 
-use adelie_store::page::Action;
+use std::collections::BTreeSet;
+
+use adelie_model::ServerName;
+use adelie_store::page::{Action, Outcome};
 
 use crate::args::{Assign, Serials};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::{operate, serials};
+use crate::operate::{self, Done};
+use crate::serials;
 
 pub use remedy::{Case, remedy};
 
@@ -17,33 +21,66 @@ pub async fn run(context: Context, command: Assign) -> anyhow::Result<Exit> {
         Assign::Retry { devices, server, state, force } => {
             retry::run(&context, &devices, server.as_ref(), state, force).await
         }
-        Assign::Hold { devices, reason, server } => {
-            by_hand(&context, &devices, server.as_ref(), &Action::Hold { reason }, "held").await
-        }
+        Assign::Hold { devices, reason, server } => hold(&context, &devices, server.as_ref(), reason).await,
         Assign::Unhold { devices, server } => {
-            let exit = by_hand(&context, &devices, server.as_ref(), &Action::Unhold, "let go").await?;
-            sent_soon(&context)?;
+            let serials = serials::required(&devices)?;
+            let places = operate::places(&context, &serials, server.as_ref()).await?;
+            let done = operate::at(&context, places, &Action::Unhold).await?;
+            let exit = operate::tell(&context, &done, "let go")?;
+            sent_soon(&context, changed(&done))?;
             Ok(exit)
         }
     }
 }
 
-async fn by_hand(
+/// Holds devices. A reason that somebody gave is replaced by another reason only, and not by none.
+async fn hold(
     context: &Context,
     devices: &Serials,
-    server: Option<&adelie_model::ServerName>,
-    action: &Action,
-    word: &str,
+    server: Option<&ServerName>,
+    reason: String,
 ) -> anyhow::Result<Exit> {
     let serials = serials::required(devices)?;
     let places = operate::places(context, &serials, server).await?;
-    operate::tell(context, &operate::at(context, places, action).await?, word)
+    let mut holds = Vec::with_capacity(places.len());
+    for place in &places {
+        let views = context.store.device(&place.serial).await?;
+        let here = views.into_iter().find(|view| {
+            view.device.removed_at.is_none()
+                && place.server.as_ref().is_some_and(|(id, _)| *id == view.device.server)
+        });
+        holds.push(here.and_then(|view| view.device.hold));
+    }
+    let free = |hold: &Option<String>| hold.is_none() || !reason.is_empty();
+    let wanted: Vec<_> =
+        places.iter().zip(&holds).filter(|(_, hold)| free(hold)).map(|(place, _)| place.clone()).collect();
+    let mut operated =
+        operate::at(context, wanted, &Action::Hold { reason: reason.clone() }).await?.into_iter();
+    let mut done = Vec::with_capacity(places.len());
+    for (place, hold) in places.into_iter().zip(holds) {
+        if !free(&hold) {
+            done.push(Done { place, outcome: Outcome::Unchanged("it is held already"), remark: None });
+        } else if let Some(one) = operated.next() {
+            done.push(Done { remark: hold.map(|hold| format!("in place of \"{hold}\"")), ..one });
+        }
+    }
+    operate::tell(context, &done, "held")
 }
 
-/// Who sends what is due now.
-fn sent_soon(context: &Context) -> anyhow::Result<()> {
-    if context.out.json {
+/// The MDM servers at which something was changed.
+fn changed(done: &[Done]) -> BTreeSet<&ServerName> {
+    let done = done.iter().filter(|done| done.outcome == Outcome::Done);
+    done.filter_map(|done| done.place.server.as_ref().map(|(_, name)| name)).collect()
+}
+
+/// Who sends what is due now at these MDM servers.
+fn sent_soon(context: &Context, servers: BTreeSet<&ServerName>) -> anyhow::Result<()> {
+    if context.out.json || servers.is_empty() {
         return Ok(());
     }
-    context.out.hint("a running service sends what is due within seconds; `adelie sync NAME` does it now")
+    let names: Vec<_> = servers.into_iter().map(ServerName::as_str).collect();
+    context.out.hint(&format!(
+        "a running service sends what is due within seconds; `adelie sync {}` does it now",
+        names.join(" ")
+    ))
 }

@@ -1,4 +1,4 @@
-use adelie_model::{AssignState, ServerName, Timestamp};
+use adelie_model::{AssignState, SerialNumber, ServerName, Timestamp};
 
 use crate::words::minute;
 
@@ -8,6 +8,8 @@ pub struct Case<'a> {
     pub state: AssignState,
     pub reason: &'a str,
     pub next_attempt_at: Option<Timestamp>,
+    /// The device, when it is about a single one.
+    pub serial: Option<&'a SerialNumber>,
 }
 
 /// What to do about devices in a state, and whether that needs a person.
@@ -26,34 +28,43 @@ pub fn remedy(case: &Case<'_>) -> Option<Remedy> {
         Some(at) => minute(Some(at)),
         None => otherwise.to_owned(),
     };
+    // A retry of one device is no word about all the others.
+    let serial = case.serial.map_or("SERIAL", SerialNumber::as_str);
+    let retry = match case.serial {
+        Some(serial) => format!("`adelie assign retry {serial}`"),
+        None => format!("`adelie assign retry --server {server}`"),
+    };
+    let (they, are, them) = match case.serial {
+        Some(_) => ("it", "is", "itself"),
+        None => ("they", "are", "themselves"),
+    };
     let (needs_person, text) = match case.state {
         AssignState::Throttled => {
-            (false, format!("nothing to do: wait until {}; they are tried again by themselves", at("later")))
+            (false, format!("nothing to do: wait until {}; {they} {are} tried again by {them}", at("later")))
         }
         AssignState::Failed => (
             true,
             format!(
-                "tried again by itself, next at {}; `adelie assign retry --server {server}` does it now; after three \
-                 times contact Apple with the serial number",
+                "tried again by {them}, next at {}; {retry} does it now; after three times contact Apple with the \
+                 serial number",
                 at("its time")
             ),
         ),
         // Somebody has decided that, and knows.
         AssignState::Held if case.reason.starts_with(HELD_BY_HAND) => {
-            (false, "`adelie assign unhold SERIAL` lets it go".to_owned())
+            (false, format!("`adelie assign unhold {serial}` lets it go"))
         }
         AssignState::Held => (
             true,
             format!(
                 "mend the profile (`adelie profile validate FILE` checks it) and give it to the server as a default; if \
-                 it is right as it is, `adelie assign retry --server {server}`"
+                 it is right as it is, {retry}"
             ),
         ),
         AssignState::NotAccessible => (
             true,
             format!(
-                "look in the portal to which MDM server it is assigned; Apple is asked again at {}, and \
-                 `adelie assign retry --server {server}` asks now",
+                "look in the portal to which MDM server it is assigned; Apple is asked again at {}, and {retry} asks now",
                 at("its time")
             ),
         ),
@@ -63,7 +74,7 @@ pub fn remedy(case: &Case<'_>) -> Option<Remedy> {
         AssignState::Drifted => (
             true,
             format!(
-                "it is reported only: `adelie assign retry SERIAL` repairs it, and \
+                "it is reported only: `adelie assign retry {serial}` repairs it, and \
                  `adelie server set {server} --drift repair` makes that the rule"
             ),
         ),
@@ -87,7 +98,7 @@ mod tests {
     fn what_passes_by_itself_needs_nobody() {
         let server = "lab".parse().expect("a name");
         let needs = |state, reason, at| {
-            let case = Case { server: &server, state, reason, next_attempt_at: at };
+            let case = Case { server: &server, state, reason, next_attempt_at: at, serial: None };
             remedy(&case).map(|remedy| remedy.needs_person)
         };
         let soon = Some(Timestamp::UNIX_EPOCH);
@@ -100,5 +111,22 @@ mod tests {
             assert_eq!(needs(state, "", soon), Some(true), "{state}");
         }
         assert_eq!(needs(AssignState::Assigned, "", None), None);
+    }
+
+    /// The remedy of one device names it, and not all of its server.
+    #[test]
+    fn one_device_has_a_remedy_of_its_own() {
+        let server = "lab".parse().expect("a name");
+        let serial = "C02A".parse().expect("a serial number");
+        for (state, reason, wanted) in [
+            (AssignState::Failed, "", "`adelie assign retry C02A`"),
+            (AssignState::NotAccessible, "", "`adelie assign retry C02A`"),
+            (AssignState::Drifted, "", "`adelie assign retry C02A`"),
+            (AssignState::Held, "held by anna", "`adelie assign unhold C02A`"),
+        ] {
+            let one = Case { server: &server, state, reason, next_attempt_at: None, serial: Some(&serial) };
+            let text = remedy(&one).expect("a remedy").text;
+            assert!(text.contains(wanted) && !text.contains("retry --server"), "{text}");
+        }
     }
 }

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
 use adelie_model::{AssignState, SerialNumber, ServerName};
-use adelie_store::page::{Action, Outcome};
+use adelie_store::page::Action;
 use adelie_store::{DeviceFilter, DevicePosition, MdmServer};
 
-use super::sent_soon;
+use super::{changed, sent_soon};
 use crate::args::Serials;
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
@@ -48,14 +48,14 @@ pub async fn run(
         context.out.note("no device waits to be tried again")?;
         return Ok(Exit::Done);
     }
-    if done.is_empty() {
-        sent_soon(context)?;
-        return Ok(Exit::Done);
+    let exit = if done.is_empty() { Exit::Done } else { operate::tell(context, &done, "due now")? };
+    let mut servers = changed(&done);
+    if profiles > 0 {
+        // A profile that is tried again is so at the server that was named, or at those of the devices.
+        servers.extend(done.iter().filter_map(|done| done.place.server.as_ref().map(|(_, name)| name)));
+        servers.extend(server);
     }
-    let exit = operate::tell(context, &done, "tried again")?;
-    if done.iter().any(|done| done.outcome == Outcome::Done) {
-        sent_soon(context)?;
-    }
+    sent_soon(context, servers)?;
     Ok(exit)
 }
 

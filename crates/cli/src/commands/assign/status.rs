@@ -7,16 +7,21 @@ use serde_json::{Value, json};
 use super::remedy::{Case, Remedy, remedy};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::words::{count, minute, optional_time};
+use crate::health;
+use crate::words::{count, for_server, minute, optional_time};
 
 /// Groups of devices that are read; each is a row.
 const GROUPS: u32 = 1000;
+/// The code of the alert of the removal guard.
+const REMOVALS_HELD: &str = "removals_held";
 
 /// Devices of one MDM server that are in the same trouble.
 struct Trouble {
-    state: AssignState,
+    /// A state of assignment, or `removals_held`.
+    state: &'static str,
     reason: String,
-    devices: u64,
+    /// How many, where it is known.
+    devices: Option<u64>,
     next_attempt_at: Option<Timestamp>,
     example: Option<SerialNumber>,
     remedy: Remedy,
@@ -41,26 +46,29 @@ pub async fn run(context: &Context, server: Option<&ServerName>) -> anyhow::Resu
             .filter(|one| one.server == server.id && one.devices > 0)
             .map(|one| (one.state.as_str(), one.devices))
             .collect();
-        let mut troubles = Vec::new();
+        let mut troubles: Vec<_> = removals(context, server).into_iter().collect();
         for group in groups.iter().filter(|group| group.server == server.id) {
             let case = Case {
                 server: &server.name,
                 state: group.state,
                 reason: &group.reason,
                 next_attempt_at: group.next_attempt_at,
+                serial: (group.devices == 1).then_some(&group.example),
             };
             let Some(remedy) = remedy(&case) else { continue };
             troubles.push(Trouble {
-                state: group.state,
-                reason: group.reason.clone(),
-                devices: group.devices,
+                state: group.state.as_str(),
+                reason: for_server(&group.reason, &server.name),
+                devices: Some(group.devices),
                 next_attempt_at: group.next_attempt_at,
                 example: Some(group.example.clone()),
                 remedy,
             });
         }
         troubles.extend(unmatched(context, server, &counts).await?);
-        if troubles.iter().any(|trouble| trouble.remedy.needs_person) {
+        // The groups that are read may not be all; the counts are.
+        let counted = counts.iter().any(|one| one.server == server.id && one.need_attention() > 0);
+        if counted || troubles.iter().any(|trouble| trouble.remedy.needs_person) {
             exit = Exit::Attention;
         }
         if context.out.json {
@@ -101,6 +109,19 @@ pub async fn run(context: &Context, server: Option<&ServerName>) -> anyhow::Resu
     Ok(exit)
 }
 
+/// The removal guard, which holds devices that a complete list did not show (field lesson L9).
+fn removals(context: &Context, server: &MdmServer) -> Option<Trouble> {
+    let alert = health::of(context, server, &[]).into_iter().find(|alert| alert.code == REMOVALS_HELD)?;
+    Some(Trouble {
+        state: REMOVALS_HELD,
+        reason: alert.text,
+        devices: alert.devices,
+        next_attempt_at: None,
+        example: None,
+        remedy: Remedy { text: alert.remedy, needs_person: true },
+    })
+}
+
 /// Devices that no default gives a profile: a state of their own and no failure, so that the store does not list them
 /// among the troubles.
 async fn unmatched(
@@ -114,11 +135,11 @@ async fn unmatched(
     let filter = DeviceFilter { server: Some(server.id), state: Some(state), ..DeviceFilter::default() };
     let example = context.store.devices(&filter, None, 1).await?.into_iter().next();
     let reason = example.as_ref().map(|view| view.state().1.to_owned()).unwrap_or_default();
-    let case = Case { server: &server.name, state, reason: &reason, next_attempt_at: None };
+    let case = Case { server: &server.name, state, reason: &reason, next_attempt_at: None, serial: None };
     Ok(remedy(&case).map(|remedy| Trouble {
-        state,
-        reason: reason.clone(),
-        devices: count.devices,
+        state: state.as_str(),
+        reason: for_server(&reason, &server.name),
+        devices: Some(count.devices),
         next_attempt_at: None,
         example: example.map(|view| view.device.serial),
         remedy,
@@ -136,10 +157,10 @@ fn row(server: &MdmServer, trouble: &Trouble) -> Vec<String> {
     vec![
         server.name.to_string(),
         trouble.state.to_string(),
-        trouble.devices.to_string(),
+        trouble.devices.map_or_else(|| "-".to_owned(), |devices| devices.to_string()),
         minute(trouble.next_attempt_at),
         trouble.example.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-        trouble.reason.clone(),
+        health::fact(&trouble.reason).to_owned(),
     ]
 }
 

@@ -4,16 +4,17 @@ mod ready;
 mod refresh;
 mod show;
 
-use adelie_model::{SerialNumber, ServerName};
-use adelie_store::page::Action;
+use adelie_model::ServerName;
+use adelie_store::page::{Action, Outcome};
 use adelie_store::{DeviceFilter, DevicePosition, DeviceView};
 use serde_json::{Value, json};
 
-use crate::args::Device;
+use crate::args::{Device, Serials};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::operate;
-use crate::words::{optional_time, time};
+use crate::serials;
+use crate::words::{for_server, optional_time, time};
 
 /// Devices per query.
 const PAGE: u64 = 1000;
@@ -35,7 +36,7 @@ pub async fn run(context: Context, command: Device) -> anyhow::Result<Exit> {
         }
         Device::Ready { devices } => ready::run(&context, &devices).await,
         Device::Refresh { devices, server } => refresh::run(&context, &devices, server.as_ref()).await,
-        Device::Delete { serials, server } => delete(&context, &serials, server.as_ref()).await,
+        Device::Delete { devices, server } => delete(&context, &devices, server.as_ref()).await,
     }
 }
 
@@ -112,7 +113,7 @@ fn row(view: &DeviceView) -> Vec<String> {
         text(view.wanted_profile.as_ref().map(|name| name.as_str())),
         text(actual.profile_status.as_ref().map(|status| status.as_str())),
         state.to_string(),
-        reason.to_owned(),
+        for_server(reason, &view.server),
     ]
 }
 
@@ -139,7 +140,7 @@ pub fn object(view: &DeviceView) -> Value {
         "mdm_migration_deadline": optional_time(actual.mdm_migration_deadline),
         "assignment": {
             "state": state,
-            "reason": reason,
+            "reason": for_server(reason, &view.server),
             "attempts": device.assignment.attempts,
             "next_attempt_at": optional_time(device.assignment.next_attempt_at),
         },
@@ -152,20 +153,11 @@ pub fn object(view: &DeviceView) -> Value {
 }
 
 /// Puts devices away as if they had left.
-async fn delete(
-    context: &Context,
-    serials: &[SerialNumber],
-    server: Option<&ServerName>,
-) -> anyhow::Result<Exit> {
-    let named: Vec<_> = serials
-        .iter()
-        .enumerate()
-        .filter(|(index, serial)| !serials[..*index].contains(serial))
-        .map(|(_, serial)| serial.clone())
-        .collect();
-    let places = operate::places(context, &named, server).await?;
-    let exit = operate::tell(context, &operate::at(context, places, &Action::Archive).await?, "put away")?;
-    if !context.out.json {
+async fn delete(context: &Context, devices: &Serials, server: Option<&ServerName>) -> anyhow::Result<Exit> {
+    let places = operate::places(context, &serials::required(devices)?, server).await?;
+    let done = operate::at(context, places, &Action::Archive).await?;
+    let exit = operate::tell(context, &done, "put away")?;
+    if !context.out.json && done.iter().any(|one| one.outcome == Outcome::Done) {
         context.out.note(
             "a full sync brings back what Apple still lists; release it in the portal to be rid of it",
         )?;

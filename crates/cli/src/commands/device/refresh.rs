@@ -13,9 +13,10 @@ use crate::exit::{Exit, wrong};
 use crate::operate::{self, Place};
 use crate::patience::patiently;
 use crate::serials;
+use crate::words::for_server;
 
 /// Names of profiles by what Apple calls them, for each MDM server.
-type Names = BTreeMap<(ServerId, String), String>;
+pub type Names = BTreeMap<(ServerId, String), String>;
 
 /// Asks Apple what it shows for devices, stores it and tells it.
 pub async fn run(context: &Context, devices: &Serials, server: Option<&ServerName>) -> anyhow::Result<Exit> {
@@ -111,7 +112,8 @@ fn nowhere(serial: &SerialNumber, no_server: bool) -> anyhow::Error {
     )
 }
 
-async fn profile_names(context: &Context) -> anyhow::Result<Names> {
+/// Our names of the profiles that Apple shows.
+pub async fn profile_names(context: &Context) -> anyhow::Result<Names> {
     let mut names = BTreeMap::new();
     for profile in context.store.profiles().await? {
         for published in context.store.published(profile.profile).await? {
@@ -160,7 +162,7 @@ impl Told<'_> {
             shown,
             profile.unwrap_or_else(|| "-".to_owned()),
             state.to_owned(),
-            reason.to_owned(),
+            for_server(reason, self.server),
         ]
     }
 
@@ -183,7 +185,7 @@ impl Told<'_> {
             "profile_uuid": profile.as_ref().map(|(uuid, _)| uuid),
             "profile": profile.as_ref().and_then(|(_, name)| *name),
             "state": self.view.map(|view| view.state().0),
-            "reason": self.view.map(|view| view.state().1),
+            "reason": self.view.map(|view| for_server(view.state().1, self.server)),
         })
     }
 }

@@ -1,11 +1,11 @@
 use adelie_model::SerialNumber;
 use adelie_store::DeviceView;
 
-use super::{happened, object};
+use super::{happened, object, refresh};
 use crate::commands::assign::{Case, remedy};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
-use crate::words::minute;
+use crate::words::{for_server, minute};
 
 /// Lines of history that are shown.
 const LINES: u32 = 3;
@@ -19,6 +19,8 @@ pub async fn run(context: &Context, serial: &SerialNumber) -> anyhow::Result<Exi
             "check the serial number; a device that Apple has just been given appears with the next sync",
         ));
     }
+    let names =
+        if context.out.json { refresh::Names::new() } else { refresh::profile_names(context).await? };
     for (index, view) in views.iter().enumerate() {
         if context.out.json {
             context.out.object(&object(view))?;
@@ -27,7 +29,7 @@ pub async fn run(context: &Context, serial: &SerialNumber) -> anyhow::Result<Exi
         if index > 0 {
             context.out.line("")?;
         }
-        facts(context, view)?;
+        facts(context, view, &names)?;
         recently(context, view).await?;
     }
     Ok(Exit::Done)
@@ -46,16 +48,22 @@ async fn recently(context: &Context, view: &DeviceView) -> anyhow::Result<()> {
     context.out.table(&["time", "what happened"], rows.collect())
 }
 
-fn facts(context: &Context, view: &DeviceView) -> anyhow::Result<()> {
+fn facts(context: &Context, view: &DeviceView, names: &refresh::Names) -> anyhow::Result<()> {
     let (device, actual) = (&view.device, &view.device.actual);
     let (state, reason) = view.state();
     let next_attempt_at = device.assignment.next_attempt_at;
-    let case = Case { server: &view.server, state, reason, next_attempt_at };
+    let case = Case { server: &view.server, state, reason, next_attempt_at, serial: Some(&device.serial) };
     let text = |fact: &Option<String>| fact.clone().unwrap_or_default();
     let optional_minute = |at: Option<_>| at.map(|at| minute(Some(at))).unwrap_or_default();
     let status = actual.profile_status.as_ref().map(|status| status.to_string()).unwrap_or_default();
     let shown = match &actual.profile_uuid {
-        Some(uuid) => format!("{status} {uuid}"),
+        Some(uuid) => {
+            let uuid = uuid.as_str().to_owned();
+            match names.get(&(device.server, uuid.clone())) {
+                Some(name) => format!("{status} {name} ({uuid})"),
+                None => format!("{status} {uuid}"),
+            }
+        }
         None => status,
     };
     context.out.facts(&[
@@ -71,11 +79,11 @@ fn facts(context: &Context, view: &DeviceView) -> anyhow::Result<()> {
             "wanted profile",
             view.wanted_profile.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
         ),
-        ("at Apple", shown),
+        (if device.removed_at.is_none() { "at Apple" } else { "last seen as" }, shown),
         ("assigned at", optional_minute(actual.profile_assign_time)),
         ("fetched at", optional_minute(actual.profile_push_time)),
         ("state", state.to_string()),
-        ("reason", reason.to_owned()),
+        ("reason", for_server(reason, &view.server)),
         (
             "attempts",
             if device.assignment.attempts == 0 {
@@ -85,12 +93,7 @@ fn facts(context: &Context, view: &DeviceView) -> anyhow::Result<()> {
             },
         ),
         ("next attempt", optional_minute(device.assignment.next_attempt_at)),
-        (
-            "what to do",
-            remedy(&case)
-                .map(|remedy| remedy.text.replace("SERIAL", device.serial.as_str()))
-                .unwrap_or_default(),
-        ),
+        ("what to do", remedy(&case).map(|remedy| remedy.text).unwrap_or_default()),
         ("given by", text(&actual.device_assigned_by)),
         ("given at", optional_minute(actual.device_assigned_date)),
         ("migration deadline", optional_minute(actual.mdm_migration_deadline)),

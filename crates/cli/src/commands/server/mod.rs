@@ -11,7 +11,7 @@ use crate::args::Server;
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 use crate::health;
-use crate::words::{minute, optional_time, time};
+use crate::words::{for_server, minute, optional_time, time};
 
 pub async fn run(context: Context, command: Server) -> anyhow::Result<Exit> {
     match command {
@@ -107,7 +107,7 @@ async fn list(context: &Context) -> anyhow::Result<Exit> {
             minute(server.token.expires_at),
             minute(server.last_sync_at),
             if server.paused { "paused".to_owned() } else { minute(server.next_sync_at) },
-            health::line(&alerts.iter().collect::<Vec<_>>()).unwrap_or_default(),
+            health::first(alerts),
         ]
     });
     context.out.table(&["name", "token", "expires", "last sync", "next sync", "trouble"], rows.collect())?;
@@ -145,6 +145,6 @@ pub fn token_object(server: &MdmServer) -> Value {
         "detail": token.detail,
         "since": optional_time(token.since),
         "expires_at": optional_time(token.expires_at),
-        "remedy": token.state.remedy(),
+        "remedy": token.state.remedy().map(|remedy| for_server(remedy, &server.name)),
     })
 }

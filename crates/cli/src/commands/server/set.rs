@@ -1,5 +1,7 @@
-use adelie_model::ServerName;
+use adelie_model::{DriftMode, ServerName};
+use adelie_scheduler::Settings;
 use adelie_store::{MdmServer, StoreError, SyncSettings};
+use chrono::TimeDelta;
 
 use super::show;
 use crate::args::{DefaultProfile, OwnSettings, Setting};
@@ -13,19 +15,23 @@ const APPLES_PACE: u32 = 15 * 60;
 /// Changes default profiles and settings of one MDM server.
 pub async fn run(context: &Context, name: &ServerName, wanted: &OwnSettings) -> anyhow::Result<Exit> {
     let server = context.server(name).await?;
+    if wanted.nothing() {
+        return Err(wrong(
+            format!("there is nothing to change at {name}: no setting is named"),
+            format!(
+                "`adelie server set {name} --default any=PROFILE` gives it a profile; `--help` lists all settings"
+            ),
+        ));
+    }
     // The defaults first: they are what may still turn out to be wrong, and then nothing is changed.
     if !wanted.defaults.is_empty() {
         set_defaults(context, &server, &wanted.defaults).await?;
     }
-    let (settings, mut told) = laid_over(server.sync, wanted);
+    let (settings, mut told) = laid_over(server.sync, &context.settings.engine, wanted);
     if settings != server.sync {
         context.store.set_sync_settings(server.id, &settings, &context.operator()).await?;
     }
-    if settings.delta_interval_s.is_some_and(|seconds| seconds < APPLES_PACE)
-        && wanted.delta_interval.is_some()
-    {
-        context.out.warn("Apple asks for no more than one sync every 15 minutes of each MDM server")?;
-    }
+    warn(context, wanted)?;
     if context.out.json {
         return show::run(context, &context.server(name).await?).await;
     }
@@ -74,49 +80,106 @@ async fn set_defaults(
     }
 }
 
+/// Tells of values that are allowed and seldom meant.
+fn warn(context: &Context, wanted: &OwnSettings) -> anyhow::Result<()> {
+    let intervals =
+        [wanted.delta_interval, wanted.full_interval, wanted.manual_interval, wanted.manual_full_interval];
+    if intervals.iter().flatten().filter_map(|one| one.own()).any(|seconds| seconds < APPLES_PACE) {
+        context.out.warn("Apple asks for no more than one sync every 15 minutes of each MDM server")?;
+    }
+    if wanted.removal_percent.and_then(Setting::own) == Some(100) {
+        context.out.warn(
+            "at 100 % the removal guard is off: a list that is incomplete removes all devices that it does not show",
+        )?;
+    }
+    Ok(())
+}
+
 /// The server's settings after the change, and a line about each that was named.
-fn laid_over(own: SyncSettings, wanted: &OwnSettings) -> (SyncSettings, Vec<String>) {
+fn laid_over(own: SyncSettings, usual: &Settings, wanted: &OwnSettings) -> (SyncSettings, Vec<String>) {
     let mut after = own;
     let mut told = Vec::new();
-    let time = |seconds: u32| span(chrono::TimeDelta::seconds(seconds.into()));
-    lay("delta interval", &mut after.delta_interval_s, wanted.delta_interval, time, &mut told);
-    lay("full interval", &mut after.full_interval_s, wanted.full_interval, time, &mut told);
-    lay("manual interval", &mut after.manual_interval_s, wanted.manual_interval, time, &mut told);
-    lay(
+    let time = |seconds: u32| span(TimeDelta::seconds(seconds.into()));
+    let percent = |percent: u64| format!("{percent} %");
+    let days = |days: u32| format!("{days} days");
+    let deadline = TimeDelta::seconds(i64::try_from(usual.progress_deadline.as_secs()).unwrap_or(i64::MAX));
+    let mut lay = Lay { told: &mut told };
+    lay.one(
+        "delta interval",
+        &mut after.delta_interval_s,
+        wanted.delta_interval,
+        time,
+        &span(usual.delta_interval),
+    );
+    lay.one(
+        "full interval",
+        &mut after.full_interval_s,
+        wanted.full_interval,
+        time,
+        &span(usual.full_interval),
+    );
+    lay.one(
+        "manual interval",
+        &mut after.manual_interval_s,
+        wanted.manual_interval,
+        time,
+        &span(usual.manual_interval),
+    );
+    lay.one(
         "manual full interval",
         &mut after.manual_full_interval_s,
         wanted.manual_full_interval,
         time,
-        &mut told,
+        &span(usual.manual_full_interval),
     );
-    lay("progress deadline", &mut after.progress_deadline_s, wanted.progress_deadline, time, &mut told);
-    lay(
+    lay.one(
+        "progress deadline",
+        &mut after.progress_deadline_s,
+        wanted.progress_deadline,
+        time,
+        &span(deadline),
+    );
+    lay.one(
         "removals without a word",
         &mut after.removal_percent,
         wanted.removal_percent,
-        |p| format!("{p} %"),
-        &mut told,
+        |own| percent(own.into()),
+        &percent(usual.removal_percent),
     );
-    lay(
+    lay.one(
         "removed devices are kept",
         &mut after.tombstone_days,
         wanted.tombstone_days,
-        |d| format!("{d} days"),
-        &mut told,
+        days,
+        &days(usual.tombstone_days),
     );
-    lay("drift", &mut after.drift, wanted.drift, |mode| mode.to_string(), &mut told);
+    lay.one(
+        "drift",
+        &mut after.drift,
+        wanted.drift,
+        |mode| mode.to_string(),
+        &DriftMode::default().to_string(),
+    );
     (after, told)
 }
 
-fn lay<T: Copy>(
-    what: &str,
-    own: &mut Option<T>,
-    wanted: Option<Setting<T>>,
-    words: impl Fn(T) -> String,
-    told: &mut Vec<String>,
-) {
-    if let Some(setting) = wanted {
-        *own = setting.own();
-        told.push(format!("{what}: {}", own.map_or_else(|| "the default".to_owned(), words)));
+/// Lays what was named over what is there, and tells it.
+struct Lay<'a> {
+    told: &'a mut Vec<String>,
+}
+
+impl Lay<'_> {
+    fn one<T: Copy>(
+        &mut self,
+        what: &str,
+        own: &mut Option<T>,
+        wanted: Option<Setting<T>>,
+        words: impl Fn(T) -> String,
+        usual: &str,
+    ) {
+        if let Some(setting) = wanted {
+            *own = setting.own();
+            self.told.push(format!("{what}: {}", own.map_or_else(|| format!("default ({usual})"), words)));
+        }
     }
 }

@@ -47,6 +47,7 @@ pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> 
         span(settings.manual_interval),
         span(settings.manual_full_interval)
     );
+    let deadline = TimeDelta::seconds(i64::try_from(settings.progress_deadline.as_secs())?);
     context.out.facts(&[
         ("name", server.name.to_string()),
         ("apple", apple),
@@ -67,6 +68,12 @@ pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> 
             format!("every {}, full every {}", span(settings.delta_interval), span(settings.full_interval)),
         ),
         ("sync by hand", by_hand),
+        ("progress deadline", span(deadline)),
+        (
+            "removal guard",
+            format!("a full sync removes at most {} % of the devices", settings.removal_percent),
+        ),
+        ("removed devices", format!("kept for {} days", settings.tombstone_days)),
         ("drift", settings_drift(server)),
         ("defaults", if defaults.is_empty() { "none".to_owned() } else { defaults.join(", ") }),
         ("devices", if devices.is_empty() { "none".to_owned() } else { devices.join(", ") }),
@@ -79,21 +86,35 @@ pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> 
             },
         ),
     ])?;
-    tell(context, &alerts)?;
+    tell(context, server, &alerts)?;
     Ok(Exit::Done)
 }
 
 /// What is wrong, each with what to do about it.
-fn tell(context: &Context, alerts: &[Alert]) -> anyhow::Result<()> {
+fn tell(context: &Context, server: &MdmServer, alerts: &[Alert]) -> anyhow::Result<()> {
     for alert in alerts {
         let word = match alert.severity {
             Severity::Problem => "PROBLEM",
             Severity::Notice => "notice ",
         };
         context.out.line(&format!("\n{word} {}", alert.text))?;
-        context.out.line(&format!("        fix: {}", alert.remedy))?;
+        if let Some(fix) = health::fix(alert) {
+            context.out.line(&format!("        fix: {fix}"))?;
+        }
+        if let Some(list) = list(server, alert).filter(|list| !alert.remedy.contains(list)) {
+            context.out.line(&format!("        see: `{list}`"))?;
+        }
     }
     Ok(())
+}
+
+/// The command that lists the devices of an alert.
+fn list(server: &MdmServer, alert: &Alert) -> Option<String> {
+    let state = match alert.code {
+        "profile_refused" => "held",
+        code => code.strip_prefix("devices_")?,
+    };
+    Some(format!("adelie device list --server {} --state {state}", server.name))
 }
 
 /// Who works on the server at this moment.

@@ -12,6 +12,8 @@ use crate::words::{minute, optional_time, span, time};
 const PAGE: u64 = 1000;
 /// Rows of a table unless told otherwise.
 const SHOWN: u64 = 20;
+/// MDM servers whose next sync is told.
+const NEXT: usize = 20;
 
 /// Shows past syncs, newest first (field lesson L62).
 pub async fn run(context: &Context, name: Option<&ServerName>, limit: Option<u64>) -> anyhow::Result<Exit> {
@@ -62,8 +64,13 @@ pub async fn run(context: &Context, name: Option<&ServerName>, limit: Option<u64
             rows,
         )?;
     }
-    if let Some(server) = only.and_then(|id| servers.get(&id)) {
+    let mut servers: Vec<_> = servers.values().collect();
+    servers.sort_by_key(|server| &server.name);
+    for server in servers.iter().take(NEXT) {
         context.out.line(&format!("next sync of {}: {}", server.name, next(server, now)))?;
+    }
+    if servers.len() > NEXT {
+        context.out.note("`adelie server list` shows the next sync of every MDM server")?;
     }
     Ok(Exit::Done)
 }

@@ -141,14 +141,20 @@ async fn tell(
     let throttled: u64 =
         states.iter().filter(|one| one.state == AssignState::Throttled).map(|one| one.devices).sum();
     let mut problems: Vec<String> = report.sync_error.iter().map(|error| chain(error)).collect();
-    problems.extend(report.attention.clone());
     problems.extend(report.assigned.refused_profiles.iter().cloned());
     problems.extend(report.assigned.stopped_by.clone());
+    // What is wrong since earlier says nothing about this command.
+    let new_problems = !problems.is_empty();
+    problems.extend(report.attention.clone());
     problems.extend(stuck.iter().map(|one| explain(server, one.state, one.need_attention())));
+    // Devices that were due are assigned even if a sync is refused: then the command has done something.
+    let idle = report.assigned.assigned == 0 && report.assigned.not_assigned.is_empty();
     if out.json {
         out.object(&object(server, report, &problems))?;
     } else {
-        out.line(&sentence(server, report))?;
+        if report.too_early.is_none() || !idle {
+            out.line(&sentence(server, report))?;
+        }
         for problem in &problems {
             out.warn(problem)?;
         }
@@ -165,20 +171,18 @@ async fn tell(
             out.hint(apple.remedy())?;
         }
     }
-    // Devices that were due were assigned all the same: then the command has done something.
-    let idle = report.assigned.assigned == 0 && report.assigned.not_assigned.is_empty();
     if let Some((kind, at)) = report.too_early.filter(|_| !out.json) {
         let text = format!("a {kind} sync of {} is allowed again at {}", server.name, minute(Some(at)));
         if idle {
-            out.warn(&text)?
+            out.warn(&text)?;
+            out.hint("--force syncs now all the same")?;
         } else {
-            out.note(&text)?
+            out.note(&text)?;
         }
-        out.hint("--force syncs now all the same")?;
     }
     Ok(match report.too_early {
+        Some(_) if idle && !new_problems => Exit::TooEarly,
         _ if !problems.is_empty() => Exit::Attention,
-        Some(_) if idle => Exit::TooEarly,
         _ => Exit::Done,
     })
 }

@@ -35,9 +35,23 @@ fn scenes() -> impl Strategy<Value = Vec<Move>> {
         6 => moves().prop_map(|one| vec![one]),
         4 => (moves_at_apple(), syncs()).prop_map(|(portal, sync)| vec![portal, sync]),
         2 => (hard_moves(), new_wishes()).prop_map(|(hard, wish)| [vec![hard], wish].concat()),
-        2 => takeovers(),
+        3 => takeovers(),
         1 => repeats(),
+        1 => torn_pages(),
     ]
+}
+
+/// A copy crashes somewhere around the storing of a page.
+fn torn_pages() -> impl Strategy<Value = Vec<Move>> {
+    (0u8..2, apple(), 0u8..3, 8u8..20, 0u8..12).prop_map(|(server, what, copy, skip, waits)| {
+        let quiet = |what| Move { what, then: Then::Nothing };
+        let order = Order::Sync { copy, full: false, accept_removals: false };
+        vec![
+            quiet(Operation::Apple { server, what }),
+            quiet(Operation::Store { copy, skip, fault: StoreFault::Torn(waits) }),
+            Move { what: Operation::Operator { server, what: order }, then: Then::Flow },
+        ]
+    })
 }
 
 /// Devices leave and come back, and Apple tells of it twice.
@@ -96,17 +110,18 @@ fn takeovers() -> impl Strategy<Value = Vec<Move>> {
     let wished = (0u8..2, 0u8..2)
         .prop_map(|(server, profile)| Operation::Operator { server, what: Order::Default(Some(profile)) });
     let begun = prop_oneof![
-        2 => syncs().prop_map(|sync| vec![sync.what]),
+        1 => syncs().prop_map(|sync| vec![sync.what]),
         1 => (wished, 0u8..3).prop_map(|(wish, copy)| vec![wish, Operation::Wake(copy)]),
     ];
     let fate = prop_oneof![Just(None), fates().prop_map(Some)];
-    (begun, 0u8..60, 0u8..8, fate, any::<bool>(), 0u8..3, 1u32..90, thens()).prop_map(
-        |(begun, steps, answers, fate, kill, other, seconds, then)| {
+    let until = prop_oneof![(0u8..50).prop_map(Then::Steps), (1u8..8).prop_map(Then::Answers)];
+    (begun, until, fate, any::<bool>(), 0u8..3, 1u32..90, thens()).prop_map(
+        |(begun, until, fate, kill, other, seconds, then)| {
             let copy = begun.iter().find_map(copy_in).unwrap_or_default();
             let quiet = |what| Move { what, then: Then::Nothing };
             let mut moves: Vec<Move> = begun.into_iter().map(quiet).collect();
             if let Some(last) = moves.last_mut() {
-                last.then = if answers > 0 { Then::Answers(answers) } else { Then::Steps(steps) };
+                last.then = until;
             }
             moves.extend(fate.map(|fate| quiet(Operation::Decide { nth: 0, fate })));
             moves.push(quiet(if kill { Operation::Crash(copy) } else { Operation::Stall(copy) }));

@@ -1,11 +1,12 @@
 //! A copy's store: the real one, with every call as a step of its own, with faults, and with a witness.
 
+mod plain;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::Duration;
 
 use adelie_model::*;
 use adelie_rules::Scope;
@@ -124,57 +125,6 @@ async fn torn<T>(call: impl Future<Output = T>, mut waits: u8) -> Option<T> {
     .await
 }
 
-macro_rules! passes_on {
-    ($trait:ident { $(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $answer:ty;)+ }) => {
-        #[async_trait]
-        impl $trait for WatchedStore {
-            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer> {
-                self.call(stringify!($name), self.inner.$name($($argument),*)).await
-            })+
-        }
-    };
-}
-
-passes_on!(TokenStore {
-    fn data_key() -> Option<Vec<u8>>;
-    fn init_data_key(sealed: &[u8]) -> Vec<u8>;
-    fn add_token_key(key: &StoredKey) -> ();
-    fn token_keys(server: ServerId) -> Vec<StoredKey>;
-    fn import_token(token: &NewServerToken, state: TokenState, now: Timestamp) -> ();
-    fn current_token(server: ServerId) -> Option<StoredToken>;
-    fn set_token_state(server: ServerId, state: TokenState, detail: Option<&str>, now: Timestamp) -> ();
-});
-
-passes_on!(ProfileStore {
-    fn add_profile(profile: &NewProfile, now: Timestamp) -> Revision;
-    fn profiles() -> Vec<Revision>;
-    fn profile(name: &ProfileName) -> Option<Revision>;
-    fn revision(id: RevisionId) -> Option<Revision>;
-    fn published(profile: ProfileId) -> Vec<Published>;
-    fn published_at(server: ServerId, revision: RevisionId) -> Option<Published>;
-    fn set_published(lease: &Lease, revision: RevisionId, outcome: &PublishOutcome, now: Timestamp) -> ();
-    fn forget_published(lease: &Lease, revision: RevisionId) -> ();
-});
-
-passes_on!(DeviceStore {
-    fn devices(filter: &DeviceFilter, after: Option<&DevicePosition>, limit: u32) -> Vec<DeviceView>;
-    fn device(serial: &SerialNumber) -> Vec<DeviceView>;
-    fn device_events(
-        server: ServerId,
-        serial: &SerialNumber,
-        before: Option<EventId>,
-        limit: u32,
-    ) -> Vec<StoredEvent>;
-    fn state_counts(server: Option<ServerId>) -> Vec<StateCount>;
-});
-
-passes_on!(LeaseStore {
-    fn acquire_lease(server: ServerId, owner: &str, ttl: Duration) -> LeaseAnswer;
-    fn claim_due_servers(owner: &str, ttl: Duration, now: Timestamp, limit: u32) -> Vec<Lease>;
-    fn renew_lease(lease: &Lease, ttl: Duration) -> ();
-    fn release_lease(lease: &Lease, end: &WorkEnd) -> ();
-});
-
 #[async_trait]
 impl ServerStore for WatchedStore {
     async fn add_server(&self, server: &NewServer, now: Timestamp) -> Result<ServerId> {
@@ -243,14 +193,19 @@ impl SyncStore for WatchedStore {
         self.call("begin_run", call).await
     }
 
-    async fn commit_page(&self, lease: &Lease, page: &PageCommit) -> Result<Counts> {
+    async fn commit_pages(
+        &self,
+        lease: &Lease,
+        pages: &[PageCommit],
+        ahead: Option<SendAhead>,
+    ) -> Result<Committed> {
         let call = async {
-            let counts = self.inner.commit_page(lease, page).await?;
-            self.witness.page_committed(self.copy, lease);
+            let committed = self.inner.commit_pages(lease, pages, ahead).await?;
+            self.witness.pages_committed(self.copy, lease, pages.len());
             self.note_cool_downs(lease.server).await?;
-            Ok(counts)
+            Ok(committed)
         };
-        self.call("commit_page", call).await
+        self.call("commit_pages", call).await
     }
 
     async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()> {
@@ -287,7 +242,12 @@ impl SyncStore for WatchedStore {
     }
 
     async fn end_run(&self, lease: &Lease, end: &RunEnd) -> Result<()> {
-        self.call("end_run", self.inner.end_run(lease, end)).await
+        let call = async {
+            self.inner.end_run(lease, end).await?;
+            self.witness.run_ended(self.copy, lease);
+            Ok(())
+        };
+        self.call("end_run", call).await
     }
 
     async fn runs(

@@ -15,11 +15,11 @@ const FIRST: [TimeDelta; 6] = [
     TimeDelta::hours(8),
     TimeDelta::hours(25),
     TimeDelta::hours(25),
-    TimeDelta::minutes(20),
+    TimeDelta::minutes(30),
 ];
 /// So long that every wait has ended.
 const THEN: [TimeDelta; 4] =
-    [TimeDelta::days(4), TimeDelta::hours(30), TimeDelta::hours(25), TimeDelta::minutes(20)];
+    [TimeDelta::days(4), TimeDelta::hours(30), TimeDelta::hours(25), TimeDelta::minutes(30)];
 
 impl World {
     /// Faults and stops end, and time passes until nothing is due.
@@ -50,7 +50,7 @@ impl World {
             if !self.confirm_removals() {
                 break;
             }
-            self.let_pass(&[TimeDelta::hours(25), TimeDelta::minutes(20)]);
+            self.let_pass(&[TimeDelta::hours(25), TimeDelta::minutes(30)]);
         }
         self.check_at_rest();
     }

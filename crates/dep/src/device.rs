@@ -1,11 +1,15 @@
 //! A device as Apple sends it.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use adelie_model::{DeviceFamily, Fact, OpType, ProfileStatus, ProfileUuid, SerialNumber, Timestamp};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::DeviceResult;
-use crate::lenient::{is_blank, take, text, time, truth};
+use crate::lenient::{is_blank, text, time, truth};
 
 /// A device as Apple sends it in lists and details (protocol section 4.6).
 ///
@@ -80,45 +84,124 @@ impl Device {
     /// A device of which only the serial number is known.
     #[must_use]
     pub fn new(serial_number: SerialNumber) -> Self {
-        Self::read(serial_number, Map::new())
-    }
-
-    pub(crate) fn read(serial_number: SerialNumber, mut record: Map<String, Value>) -> Self {
-        record.remove("serial_number");
-        let record = &mut record;
         Self {
             serial_number,
-            model: take(record, "model", text),
-            description: take(record, "description", text),
-            color: take(record, "color", text),
-            asset_tag: take(record, "asset_tag", text),
-            profile_status: take(record, "profile_status", |v| v.as_str().map(ProfileStatus::from)),
-            profile_uuid: take(record, "profile_uuid", |v| text(v).map(ProfileUuid)),
-            profile_assign_time: take(record, "profile_assign_time", time),
-            profile_push_time: take(record, "profile_push_time", time),
-            device_assigned_date: take(record, "device_assigned_date", time),
-            device_assigned_by: take(record, "device_assigned_by", text),
-            device_family: take(record, "device_family", |v| v.as_str().map(DeviceFamily::from)),
-            os: take(record, "os", text),
-            mdm_migration_deadline: take(record, "mdm_migration_deadline", time),
-            is_replacement_device: take(record, "is_replacement_device", truth),
-            released_by_replacement: take(record, "released_by_replacement", truth),
-            op_type: take(record, "op_type", |v| v.as_str().map(OpType::from)),
-            op_date: take(record, "op_date", time),
-            response_status: take(record, "response_status", |v| v.as_str().map(DeviceResult::from)),
-            extra: std::mem::take(record).into_iter().filter(|(_, value)| !is_blank(value)).collect(),
+            model: None,
+            description: None,
+            color: None,
+            asset_tag: None,
+            profile_status: None,
+            profile_uuid: None,
+            profile_assign_time: None,
+            profile_push_time: None,
+            device_assigned_date: None,
+            device_assigned_by: None,
+            device_family: None,
+            os: None,
+            mdm_migration_deadline: None,
+            is_replacement_device: None,
+            released_by_replacement: None,
+            op_type: None,
+            op_date: None,
+            response_status: None,
+            extra: Map::new(),
         }
+    }
+
+    /// Lays a field of Apple's into its place, or into `extra` when it has none or does not read as its type.
+    pub(crate) fn put(&mut self, name: Cow<'_, str>, value: Value) {
+        if is_blank(&value) {
+            return;
+        }
+        let unread = match &*name {
+            "model" => read(&mut self.model, value, text),
+            "description" => read(&mut self.description, value, text),
+            "color" => read(&mut self.color, value, text),
+            "asset_tag" => read(&mut self.asset_tag, value, text),
+            "profile_status" => read(&mut self.profile_status, value, word),
+            "profile_uuid" => read(&mut self.profile_uuid, value, |value| text(value).map(ProfileUuid)),
+            "profile_assign_time" => read(&mut self.profile_assign_time, value, time),
+            "profile_push_time" => read(&mut self.profile_push_time, value, time),
+            "device_assigned_date" => read(&mut self.device_assigned_date, value, time),
+            "device_assigned_by" => read(&mut self.device_assigned_by, value, text),
+            "device_family" => read(&mut self.device_family, value, word),
+            "os" => read(&mut self.os, value, text),
+            "mdm_migration_deadline" => read(&mut self.mdm_migration_deadline, value, time),
+            "is_replacement_device" => read(&mut self.is_replacement_device, value, truth),
+            "released_by_replacement" => read(&mut self.released_by_replacement, value, truth),
+            "op_type" => read(&mut self.op_type, value, word),
+            "op_date" => read(&mut self.op_date, value, time),
+            "response_status" => read(&mut self.response_status, value, |value| match value {
+                Value::String(text) => Ok(DeviceResult::from(text.as_str())),
+                other => Err(other),
+            }),
+            _ => Some(value),
+        };
+        if let Some(value) = unread {
+            self.extra.insert(name.into_owned(), value);
+        }
+    }
+}
+
+/// Reads a value into its place; hands it back when it is of another type.
+fn read<T>(
+    place: &mut Option<T>,
+    value: Value,
+    read: impl FnOnce(Value) -> Result<T, Value>,
+) -> Option<Value> {
+    match read(value) {
+        Ok(value) => {
+            *place = Some(value);
+            None
+        }
+        Err(value) => Some(value),
+    }
+}
+
+/// A word of Apple's.
+fn word<T: From<String>>(value: Value) -> Result<T, Value> {
+    match value {
+        Value::String(text) => Ok(text.into()),
+        other => Err(other),
     }
 }
 
 impl<'de> Deserialize<'de> for Device {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut record = Map::deserialize(deserializer)?;
-        let serial = take(&mut record, "serial_number", |value| value.as_str().map(str::to_owned))
-            .ok_or_else(|| serde::de::Error::custom("a device without serial_number"))?;
-        Ok(Self::read(SerialNumber::from_apple(serial), record))
+        deserializer.deserialize_map(Record)
     }
 }
+
+/// Reads a device field by field, without a map of all of them in between.
+struct Record;
+
+impl<'de> Visitor<'de> for Record {
+    type Value = Device;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a device")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Device, A::Error> {
+        let mut device = Device::new(SerialNumber::from_apple(String::new()));
+        let mut serial = None;
+        while let Some(Name(name)) = fields.next_key()? {
+            let value: Value = fields.next_value()?;
+            match value {
+                Value::String(text) if name == "serial_number" => serial = Some(text),
+                value => device.put(name, value),
+            }
+        }
+        let serial = serial.filter(|serial| !serial.trim().is_empty());
+        let serial = serial.ok_or_else(|| Error::custom("a device without serial_number"))?;
+        device.serial_number = SerialNumber::from_apple(serial);
+        Ok(device)
+    }
+}
+
+/// The name of a field, borrowed from the answer where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -57,7 +57,7 @@ pub enum Subject {
 /// One endpoint of Apple's service: implemented by its request type.
 pub trait Endpoint: Send + Sync {
     /// What Apple answers with.
-    type Response: Send;
+    type Response: Send + 'static;
 
     /// The documented HTTP method.
     const METHOD: Method;

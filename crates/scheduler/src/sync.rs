@@ -16,7 +16,7 @@ use crate::{Progress, Request, WorkError, policy, retry};
 const REMOVAL_BATCH: u32 = 1000;
 
 /// How many pages are stored in one transaction, if so many wait. More would cost memory and save little.
-const GROUP: usize = 2;
+const GROUP: usize = 3;
 /// How long pages wait until assignments have caught up. Making their devices `sent` in a transaction of its own
 /// costs more than a moment; but no page waits for an Apple that is slow to assign.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -306,7 +306,7 @@ async fn commit_details(pool: &PgPool, lease: &Lease, details: &Details, now: Ti
     let mut transaction = pool.begin().await?;
     fence::alone(&mut transaction, lease).await?;
     let policy = batch::policy(&mut transaction, server).await?;
-    let asked: Vec<_> = page::serials(records).into_iter().chain(gone.iter().cloned()).collect();
+    let asked: Vec<_> = page::serials(records).into_iter().chain(gone.iter()).collect();
     let mut existing = batch::load_by_serial(&mut transaction, server, &asked).await?;
     let gone = gone.iter().filter_map(|serial| existing.remove(serial)).collect();
     let (mut gone, mut events) =
@@ -331,15 +331,15 @@ async fn commit_details(pool: &PgPool, lease: &Lease, details: &Details, now: Ti
     let context = PageContext { server, seen_run, now, source: Source::ReadBack, first_import: false };
     let mut plan = page::plan(&context, &known, existing, &policy);
     // A listing has not seen them by this, so that a full sync under way still finds the absent.
-    for device in &mut plan.upserts {
+    for device in &mut plan.writes.known {
         if let Some((seen_run, last_seen_at)) = before.get(&device.serial) {
             device.seen_run = *seen_run;
             device.last_seen_at = device.last_seen_at.max(*last_seen_at);
         }
     }
-    plan.upserts.append(&mut gone);
+    plan.writes.known.append(&mut gone);
     plan.events.append(&mut events);
-    batch::upsert(&mut transaction, server, &mut plan.upserts, None).await?;
+    batch::write(&mut transaction, server, &mut plan.writes, None).await?;
     batch::seen(&mut transaction, server, &plan.seen, None, now).await?;
     batch::events(&mut transaction, server, None, &plan.events, now).await?;
     transaction.commit().await?;

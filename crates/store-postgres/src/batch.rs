@@ -5,7 +5,7 @@
 //! it has no statistics of that server, in the middle of a first import, it believes that to be cheap. For the
 //! same reason nothing but the key stands inside: a state there would invite it to walk that state's index.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 
 use adelie_model::{
@@ -13,12 +13,13 @@ use adelie_model::{
     Timestamp, to_millis,
 };
 use adelie_rules::Defaults;
-use adelie_store::page::NewEvent;
+use adelie_store::page::{NewEvent, Writes};
 use adelie_store::{Lease, Policy, StoreError};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::copy;
 use crate::failure::Attempt;
 use crate::rows::{self, DeviceRow, millis};
 
@@ -63,7 +64,7 @@ pub(crate) async fn policy(transaction: &mut PgConnection, server: ServerId) -> 
 pub(crate) async fn load(
     transaction: &mut PgConnection,
     server: ServerId,
-    serials: &[SerialNumber],
+    serials: &[impl Borrow<SerialNumber>],
 ) -> Attempt<Vec<Device>> {
     if serials.is_empty() {
         return Ok(Vec::new());
@@ -91,10 +92,21 @@ pub(crate) async fn load(
 pub(crate) async fn load_by_serial(
     transaction: &mut PgConnection,
     server: ServerId,
-    serials: &[SerialNumber],
+    serials: &[impl Borrow<SerialNumber>],
 ) -> Attempt<HashMap<SerialNumber, Device>> {
     let found = load(transaction, server, serials).await?;
     Ok(found.into_iter().map(|device| (device.serial.clone(), device)).collect())
+}
+
+/// Writes what a page or details have changed.
+pub(crate) async fn write(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    writes: &mut Writes,
+    sent_by: Option<&Lease>,
+) -> Attempt<()> {
+    copy::insert(transaction, &writes.new, sent_by).await?;
+    upsert(transaction, server, &mut writes.known, sent_by).await
 }
 
 /// Inserts or replaces devices, whole; the epoch under which they were sent becomes that of the lease by which they
@@ -235,8 +247,8 @@ pub(crate) async fn events(
 }
 
 /// Serial numbers as an array parameter, in the order in which everybody locks devices.
-pub(crate) fn in_order(serials: &[SerialNumber]) -> Vec<&str> {
-    let mut texts = column(serials, SerialNumber::as_str);
+pub(crate) fn in_order(serials: &[impl Borrow<SerialNumber>]) -> Vec<&str> {
+    let mut texts = column(serials, |serial| serial.borrow().as_str());
     texts.sort_unstable();
     texts
 }
@@ -246,7 +258,7 @@ pub(crate) fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec
     rows.iter().map(value).collect()
 }
 
-fn fact(value: Option<&str>) -> Option<Cow<'_, str>> {
+pub(crate) fn fact(value: Option<&str>) -> Option<Cow<'_, str>> {
     value.map(text)
 }
 
@@ -255,7 +267,7 @@ pub(crate) fn text(value: &str) -> Cow<'_, str> {
     if value.contains('\0') { value.replace('\0', "\u{FFFD}").into() } else { value.into() }
 }
 
-fn object(map: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {
+pub(crate) fn object(map: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {
     if map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)) {
         Cow::Owned(map.iter().map(|(key, value)| (text(key).into_owned(), without_nul(value))).collect())
     } else {

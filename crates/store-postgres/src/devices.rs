@@ -19,13 +19,11 @@ impl DeviceStore for PostgresStore {
         after: Option<&DevicePosition>,
         limit: u32,
     ) -> Result<Vec<DeviceView>> {
-        run("list devices", move || list(&self.pool, filter, None, after, Some(limit))).await
+        run("list devices", move || list(&self.pool, filter, after, limit)).await
     }
 
     async fn device(&self, serial: &SerialNumber) -> Result<Vec<DeviceView>> {
-        let all = DeviceFilter::default();
-        let all = &all;
-        run("look a device up", move || list(&self.pool, all, Some(serial), None, None)).await
+        run("look a device up", move || one(&self.pool, serial)).await
     }
 
     async fn device_events(
@@ -46,50 +44,97 @@ impl DeviceStore for PostgresStore {
     }
 }
 
-async fn list(
-    pool: &PgPool,
-    filter: &DeviceFilter,
-    serial: Option<&SerialNumber>,
-    after: Option<&DevicePosition>,
-    limit: Option<u32>,
-) -> Attempt<Vec<DeviceView>> {
-    // Plans are made with the parameters at hand (see `set_up_connection`), so that what is NULL costs nothing.
-    let found: Vec<ViewRow> = sqlx::query_as(
-        "-- device_views
-         SELECT d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family, d.os,
+/// A view, from the tables `d` (devices), `s`, `p` and `u` that [`names`] joins.
+macro_rules! columns {
+    () => {
+        "SELECT d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family, d.os,
              d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
              d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra, d.op_date,
              d.op_digest, d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.hold, d.assign_state,
              d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id,
              s.name AS server_name, p.name AS wanted_profile, u.error AS profile_error
-         FROM devices d
-         JOIN mdm_servers s ON s.id = d.server_id
-         LEFT JOIN profile_revisions r ON r.id = d.wanted_revision_id
+         FROM "
+    };
+}
+
+/// The names around a device.
+macro_rules! names {
+    () => {
+        " LEFT JOIN profile_revisions r ON r.id = d.wanted_revision_id
          LEFT JOIN profiles p ON p.id = r.profile_id
          LEFT JOIN published_profiles u
-             ON u.server_id = d.server_id AND u.revision_id = d.wanted_revision_id
-         WHERE ($1::bigint IS NULL OR d.server_id = $1)
-             AND ($2::text IS NULL OR d.serial = $2)
-             AND ($3::bigint IS NULL OR (d.server_id, d.serial) > ($3, $4::text))
-             AND ($5::text IS NULL OR d.device_family = $5)
-             AND ($6::text IS NULL OR $6 = CASE
-                 WHEN u.error IS NOT NULL AND d.assign_state IN ('due', 'drifted') THEN 'held'
-                 ELSE d.assign_state END)
-             AND ($7::text IS NULL OR d.serial ILIKE $7 OR d.model ILIKE $7 OR d.description ILIKE $7
-                 OR d.asset_tag ILIKE $7 OR d.color ILIKE $7)
-         ORDER BY d.server_id, d.serial
-         LIMIT $8",
-    )
-    .bind(filter.server.map(|server| server.0))
-    .bind(serial.map(SerialNumber::as_str))
-    .bind(after.map(|after| after.server.0))
-    .bind(after.map(|after| after.serial.as_str()))
-    .bind(filter.family.as_ref().map(DeviceFamily::as_str))
-    .bind(filter.state.map(AssignState::as_str))
-    .bind(filter.query.as_deref().map(pattern))
-    .bind(limit.map(i64::from))
-    .fetch_all(pool)
-    .await?;
+             ON u.server_id = d.server_id AND u.revision_id = d.wanted_revision_id "
+    };
+}
+
+/// The next devices in their order. They are picked before anything is joined to them, because as long as there are
+/// no statistics of an MDM server, PostgreSQL would join all its devices and sort them.
+const NEXT: &str = concat!(
+    "-- next_device_views\n",
+    columns!(),
+    "(SELECT * FROM devices
+         WHERE ($1::bigint IS NULL OR server_id = $1)
+             AND ($2::bigint IS NULL OR (server_id, serial) > ($2, $3::text))
+         ORDER BY server_id, serial LIMIT $4) d
+     JOIN mdm_servers s ON s.id = d.server_id",
+    names!(),
+    "ORDER BY d.server_id, d.serial"
+);
+
+/// The next of those devices that a filter lets through.
+const FILTERED: &str = concat!(
+    "-- filtered_device_views\n",
+    columns!(),
+    "devices d JOIN mdm_servers s ON s.id = d.server_id",
+    names!(),
+    "WHERE ($1::bigint IS NULL OR d.server_id = $1)
+         AND ($2::bigint IS NULL OR (d.server_id, d.serial) > ($2, $3::text))
+         AND ($5::text IS NULL OR d.device_family = $5)
+         AND ($6::text IS NULL OR $6 = CASE
+             WHEN u.error IS NOT NULL AND d.assign_state IN ('due', 'drifted') THEN 'held'
+             ELSE d.assign_state END)
+         AND ($7::text IS NULL OR d.serial ILIKE $7 OR d.model ILIKE $7 OR d.description ILIKE $7
+             OR d.asset_tag ILIKE $7 OR d.color ILIKE $7)
+     ORDER BY d.server_id, d.serial LIMIT $4"
+);
+
+/// A serial number at every MDM server in turn: writing an index on it costs more than that.
+const ONE: &str = concat!(
+    "-- device_views\n",
+    columns!(),
+    "mdm_servers s CROSS JOIN LATERAL (SELECT * FROM devices WHERE server_id = s.id AND serial = $1 LIMIT 1) d",
+    names!(),
+    "ORDER BY d.server_id"
+);
+
+async fn list(
+    pool: &PgPool,
+    filter: &DeviceFilter,
+    after: Option<&DevicePosition>,
+    limit: u32,
+) -> Attempt<Vec<DeviceView>> {
+    let narrow = filter.state.is_some() || filter.family.is_some() || filter.query.is_some();
+    // Plans are made with the parameters at hand (see `set_up_connection`), so that what is NULL costs nothing.
+    let query = sqlx::query_as(if narrow { FILTERED } else { NEXT })
+        .bind(filter.server.map(|server| server.0))
+        .bind(after.map(|after| after.server.0))
+        .bind(after.map(|after| after.serial.as_str()))
+        .bind(i64::from(limit));
+    let found: Vec<ViewRow> = if narrow {
+        query
+            .bind(filter.family.as_ref().map(DeviceFamily::as_str))
+            .bind(filter.state.map(AssignState::as_str))
+            .bind(filter.query.as_deref().map(pattern))
+            .fetch_all(pool)
+            .await?
+    } else {
+        query.fetch_all(pool).await?
+    };
+    Ok(rows::all(found)?)
+}
+
+async fn one(pool: &PgPool, serial: &SerialNumber) -> Attempt<Vec<DeviceView>> {
+    let found: Vec<ViewRow> = sqlx::query_as(ONE).bind(serial.as_str()).fetch_all(pool).await?;
     Ok(rows::all(found)?)
 }
 

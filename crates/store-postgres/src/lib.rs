@@ -11,6 +11,7 @@ mod assign;
 mod batch;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+mod copy;
 mod devices;
 mod failure;
 mod fence;

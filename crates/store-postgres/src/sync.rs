@@ -151,8 +151,8 @@ async fn commit(
     let group = page::plan_group(server, fenced.first_import, pages, existing, &policy, ahead);
     let mut committed = Committed { ready: group.ready, counts: Counts::default() };
     for (page, mut plan) in pages.iter().zip(group.pages) {
-        batch::upsert(&mut transaction, server, &mut plan.upserts, None).await?;
-        batch::upsert(&mut transaction, server, &mut plan.sent, Some(lease)).await?;
+        batch::write(&mut transaction, server, &mut plan.writes, None).await?;
+        batch::write(&mut transaction, server, &mut plan.sent, Some(lease)).await?;
         batch::seen(&mut transaction, server, &plan.seen, Some(page.seen_run), page.now).await?;
         batch::events(&mut transaction, server, Some(page.run), &plan.events, page.now).await?;
         count(&mut transaction, server, page.run, &plan.counts).await?;

@@ -1,19 +1,17 @@
 //! Assignments: deciding anew, claiming, settling, reading back.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use adelie_model::{
-    AssignState, Device, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp, halt,
-};
+use adelie_model::{Device, RevisionId, RunId, SerialNumber, ServerId, Timestamp};
 use adelie_store::page::{self, Action, Operated, PageContext, Record, Source};
 use adelie_store::{AssignStore, Claim, Details, DueGroup, Lease, Operator, Result, Settlement, Trouble};
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use crate::failure::{Attempt, run};
-use crate::rows::{self, count, to_json};
-use crate::{SqliteStore, absent, batch, fence, operate, troubles, work};
+use crate::rows::{self, count};
+use crate::{SqliteStore, absent, batch, fence, operate, settle, troubles, work};
 
 #[async_trait]
 impl AssignStore for SqliteStore {
@@ -146,48 +144,7 @@ impl AssignStore for SqliteStore {
         now: Timestamp,
     ) -> Result<()> {
         run("store the outcome of assignments", async {
-            let mut transaction = self.write().await?;
-            fence::pass(&mut transaction, lease).await?;
-            let mut settled: HashSet<String> = HashSet::with_capacity(settlements.len());
-            // As a rule Apple says the same of all of them, and one statement writes it to all.
-            for (answer, serials) in by_answer(settlements) {
-                let written: Vec<String> = sqlx::query_scalar(
-                    "-- settle
-                     UPDATE devices SET
-                         -- What an operator holds is held once Apple has answered; a cool-down outlasts that.
-                         assign_state = CASE WHEN hold IS NULL THEN ?1 ELSE 'held' END,
-                         assign_reason = coalesce(hold, ?2),
-                         next_attempt_at = CASE WHEN hold IS NULL OR ?1 = 'throttled' THEN ?3 END,
-                         -- What was sent with its page is an attempt now that it was answered.
-                         attempts = CASE WHEN ?1 = 'assigned' THEN 0 ELSE max(attempts, 1) END,
-                         profile_uuid = coalesce(?4, profile_uuid),
-                         profile_status = CASE WHEN ?4 IS NULL THEN profile_status ELSE 'assigned' END,
-                         profile_assign_time = CASE WHEN ?4 IS NULL THEN profile_assign_time ELSE ?5 END
-                     -- The plus signs keep SQLite from walking over everything that is sent.
-                     WHERE server_id = ?6 AND serial IN (SELECT value FROM json_each(?7))
-                         AND +assign_state = 'sent' AND +sent_epoch = ?8 AND +wanted_revision_id = ?9
-                     RETURNING serial",
-                )
-                .bind(answer.state.as_str())
-                .bind(&answer.reason)
-                .bind(rows::millis(answer.next_attempt_at))
-                .bind(answer.profile_uuid.as_ref().map(ProfileUuid::as_str))
-                .bind(now.timestamp_millis())
-                .bind(lease.server.0)
-                .bind(to_json("settlements", &serials)?)
-                .bind(lease.epoch)
-                .bind(revision.0)
-                .fetch_all(&mut *transaction)
-                .await?;
-                settled.extend(written);
-            }
-            // What came too late to settle anything is not told.
-            let of_settled = |settlement: &&Settlement| settled.contains(settlement.serial.as_str());
-            let told: Vec<_> = settlements.iter().filter(of_settled).cloned().collect();
-            let events = page::settled(revision, &told);
-            batch::events(&mut transaction, lease.server, None, &events, now).await?;
-            halt::point("settle.before_commit");
-            Ok(transaction.commit().await?)
+            settle::settle(self, lease, revision, settlements, now).await
         })
         .await
     }
@@ -277,12 +234,12 @@ impl AssignStore for SqliteStore {
                 first_import: false,
             };
             let mut plan = page::plan(&context, &records, existing, &policy);
-            for device in &mut plan.upserts {
+            for device in &mut plan.writes.known {
                 if let Some(stamp) = stamps.get(&device.serial) {
                     device.seen_run = *stamp;
                 }
             }
-            batch::upsert(&mut transaction, &plan.upserts, None).await?;
+            batch::write(&mut transaction, &plan.writes, None).await?;
             batch::seen(&mut transaction, lease.server, &plan.seen, None, now).await?;
             batch::events(&mut transaction, lease.server, None, &plan.events, now).await?;
             let reason = "Apple says that it is not this MDM server's";
@@ -339,15 +296,4 @@ async fn newest_run(transaction: &mut SqliteConnection, server: ServerId) -> Att
             .fetch_one(transaction)
             .await?;
     Ok(RunId(newest.unwrap_or(0)))
-}
-
-/// The devices of which Apple said the same, with one of the answers.
-fn by_answer(settlements: &[Settlement]) -> Vec<(&Settlement, Vec<&SerialNumber>)> {
-    type Key<'a> = (AssignState, &'a str, Option<Timestamp>, Option<&'a ProfileUuid>);
-    let mut answers: HashMap<Key<'_>, (&Settlement, Vec<&SerialNumber>)> = HashMap::new();
-    for one in settlements {
-        let key = (one.state, one.reason.as_str(), one.next_attempt_at, one.profile_uuid.as_ref());
-        answers.entry(key).or_insert_with(|| (one, Vec::new())).1.push(&one.serial);
-    }
-    answers.into_values().collect()
 }

@@ -1,5 +1,6 @@
 //! Many devices in one statement: what every transaction that decides about devices loads and writes.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -7,7 +8,7 @@ use adelie_model::{
     Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp,
 };
 use adelie_rules::Defaults;
-use adelie_store::page::NewEvent;
+use adelie_store::page::{NewEvent, Writes};
 use adelie_store::{Lease, Policy, SyncSettings};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -51,7 +52,7 @@ pub(crate) async fn policy(transaction: &mut SqliteConnection, server: ServerId)
 pub(crate) async fn load(
     transaction: &mut SqliteConnection,
     server: ServerId,
-    serials: &[SerialNumber],
+    serials: &[impl Borrow<SerialNumber>],
 ) -> Attempt<HashMap<SerialNumber, Device>> {
     let found = sqlx::query(
         "-- load_devices
@@ -72,6 +73,16 @@ pub(crate) async fn load(
 /// 27,000 variables. The smaller sizes make up whatever is left, so that few statements have to be kept ready.
 const SIZES: [usize; 4] = [100, 20, 4, 1];
 
+/// Writes what a page or details have changed.
+pub(crate) async fn write(
+    transaction: &mut SqliteConnection,
+    writes: &Writes,
+    sent_by: Option<&Lease>,
+) -> Attempt<()> {
+    upsert(transaction, &writes.new, sent_by).await?;
+    upsert(transaction, &writes.known, sent_by).await
+}
+
 /// Inserts or replaces devices, whole; the epoch under which they were sent becomes that of the lease by which they
 /// are sent now, and stays what it was without one.
 pub(crate) async fn upsert(
@@ -80,21 +91,40 @@ pub(crate) async fn upsert(
     sent_by: Option<&Lease>,
 ) -> Attempt<()> {
     let epoch = sent_by.map_or(0, |lease| lease.epoch);
-    static STATEMENTS: [OnceLock<String>; SIZES.len()] = [const { OnceLock::new() }; SIZES.len()];
-    let mut rest = devices;
-    for (size, statement) in SIZES.into_iter().zip(&STATEMENTS) {
-        while let Some((now, later)) = rest.split_at_checked(size) {
-            let statement = statement.get_or_init(|| upsert_statement(size));
-            // Made of literals of this file alone; every value is bound.
-            let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
-            for device in now {
-                query = bind(query, device)?.bind(epoch);
-            }
-            query.execute(&mut *transaction).await?;
-            rest = later;
-        }
+    let mut parts = parts(devices);
+    let Some(first) = parts.next() else { return Ok(()) };
+    let mut query = upsert_query(first, epoch)?;
+    // While SQLite writes some, the next are got ready.
+    for part in parts {
+        let (written, next) =
+            tokio::join!(query.execute(&mut *transaction), async { upsert_query(part, epoch) });
+        written?;
+        query = next?;
     }
+    query.execute(&mut *transaction).await?;
     Ok(())
+}
+
+/// The devices in parts of as many as one of the [`SIZES`] says, the largest first, each with the place of its size.
+fn parts(mut devices: &[Device]) -> impl Iterator<Item = (usize, &[Device])> {
+    std::iter::from_fn(move || {
+        let place = SIZES.iter().position(|size| *size <= devices.len())?;
+        let (part, rest) = devices.split_at(SIZES[place]);
+        devices = rest;
+        Some((place, part))
+    })
+}
+
+/// The statement that writes a part.
+fn upsert_query((place, devices): (usize, &[Device]), epoch: i64) -> Attempt<Query<'_>> {
+    static STATEMENTS: [OnceLock<String>; SIZES.len()] = [const { OnceLock::new() }; SIZES.len()];
+    let statement = STATEMENTS[place].get_or_init(|| upsert_statement(SIZES[place]));
+    // Made of literals of this file alone; every value is bound.
+    let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
+    for device in devices {
+        query = bind(query, device)?.bind(epoch);
+    }
+    Ok(query)
 }
 
 fn upsert_statement(size: usize) -> String {
@@ -219,6 +249,7 @@ pub(crate) async fn events(
 }
 
 /// Serial numbers as one parameter.
-pub(crate) fn list(serials: &[SerialNumber]) -> Attempt<String> {
+pub(crate) fn list(serials: &[impl Borrow<SerialNumber>]) -> Attempt<String> {
+    let serials: Vec<&SerialNumber> = serials.iter().map(Borrow::borrow).collect();
     Ok(to_json("serial numbers", &serials)?)
 }

@@ -20,6 +20,7 @@ mod profiles;
 mod retention;
 mod rows;
 mod servers;
+mod settle;
 mod sync;
 mod tokens;
 mod troubles;

@@ -108,8 +108,8 @@ impl SyncStore for SqliteStore {
             let group = page::plan_group(lease.server, fenced.first_import, pages, existing, &policy, ahead);
             let mut committed = Committed { ready: group.ready, counts: Counts::default() };
             for (page, plan) in pages.iter().zip(group.pages) {
-                batch::upsert(&mut transaction, &plan.upserts, None).await?;
-                batch::upsert(&mut transaction, &plan.sent, Some(lease)).await?;
+                batch::write(&mut transaction, &plan.writes, None).await?;
+                batch::write(&mut transaction, &plan.sent, Some(lease)).await?;
                 batch::seen(&mut transaction, lease.server, &plan.seen, Some(page.seen_run), page.now)
                     .await?;
                 batch::events(&mut transaction, lease.server, Some(page.run), &plan.events, page.now).await?;

@@ -102,8 +102,8 @@ const MUTATIONS: &[Mutation] = &[
         name: "oldest-wins",
         about: "of several events of a device in a page the oldest wins",
         file: "crates/store/src/page/fold.rs",
-        find: "of_serial.sort_by_key(|(date, _)| *date);",
-        replace: "of_serial.sort_by_key(|(date, _)| std::cmp::Reverse(*date));",
+        find: "all.sort_by_key(|(date, _)| *date);",
+        replace: "all.sort_by_key(|(date, _)| std::cmp::Reverse(*date));",
     },
     Mutation {
         name: "guard-off",

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use self::classify::Context;
 use self::exchange::Prepared;
 use self::session::Sessions;
-use crate::endpoint::{Endpoint, InvalidRequest};
+use crate::endpoint::{Endpoint, InvalidRequest, MalformedAnswer};
 use crate::error::{Call, Error};
 use crate::http_transport::HttpTransport;
 use crate::transport::Transport;
@@ -50,6 +50,9 @@ struct Shared {
     skew: Mutex<Option<TimeDelta>>,
     requests: AtomicU64,
 }
+
+/// From how many bytes on an answer is read on a thread of its own.
+const LARGE_ANSWER: usize = 64 * 1024;
 
 impl Client {
     /// A client that uses the network and has sent nothing yet.
@@ -116,7 +119,8 @@ impl Client {
         if !(200..300).contains(&raw.status) {
             return Err(self.shared.refusal(call, &raw, context));
         }
-        E::parse(&raw.body).map_err(|source| self.shared.malformed(call, &raw, context, source))
+        let parsed = read(E::parse, &raw.body).await;
+        parsed.map_err(|source| self.shared.malformed(call, &raw, context, source))
     }
 
     /// How many HTTP requests have left so far, sessions included.
@@ -139,6 +143,26 @@ impl std::fmt::Debug for Client {
             .field("token", &self.shared.token)
             .field("requests", &self.requests())
             .finish_non_exhaustive()
+    }
+}
+
+/// Reads an answer. A large one, like a page of devices, takes milliseconds, in which whoever asked could do nothing
+/// else; it is read on a thread of its own.
+async fn read<T: Send + 'static>(
+    parse: fn(&[u8]) -> Result<T, MalformedAnswer>,
+    body: &Bytes,
+) -> Result<T, MalformedAnswer> {
+    if body.len() < LARGE_ANSWER {
+        return parse(body);
+    }
+    let own = body.clone();
+    match tokio::task::spawn_blocking(move || parse(&own)).await {
+        Ok(parsed) => parsed,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is being shut down and starts no more threads.
+            Err(_) => parse(body),
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::endpoint::{Endpoint, MAX_SERIALS, MalformedAnswer, Method, parse_json};
-use crate::lenient::optional_text;
+use crate::lenient::{optional_text, text};
 
 /// The largest page that is ever asked for, whatever is advertised (protocol section 0.1).
 pub const MAX_PAGE: u32 = 1000;
@@ -109,7 +109,7 @@ impl Response {
 fn methods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(method) => vec![method],
-        Value::Array(list) => list.iter().filter_map(crate::lenient::text).collect(),
+        Value::Array(list) => list.into_iter().filter_map(|method| text(method).ok()).collect(),
         _ => Vec::new(),
     })
 }

@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 use crate::endpoint::{
     Endpoint, InvalidRequest, MalformedAnswer, Method, check_serials, json_body, parse_json,
 };
-use crate::lenient::take;
 use crate::{Device, DeviceResult};
 
 pub use crate::endpoint::MAX_SERIALS;
@@ -76,9 +75,16 @@ impl Detail {
             None => return Self::Refused(DeviceResult::Other(String::new())),
             Some(refusal) => return Self::Refused(refusal),
         }
-        let own = take(&mut record, "serial_number", |value| value.as_str().map(str::to_owned));
-        let serial = own.map_or_else(|| serial.clone(), SerialNumber::from_apple);
-        Self::Device(Box::new(Device::read(serial, record)))
+        let mut device = Device::new(serial.clone());
+        if let Some(Value::String(own)) = record.get_mut("serial_number")
+            && !own.trim().is_empty()
+        {
+            device.serial_number = SerialNumber::from_apple(std::mem::take(own));
+        }
+        for (name, value) in record {
+            device.put(name.into(), value);
+        }
+        Self::Device(Box::new(device))
     }
 }
 

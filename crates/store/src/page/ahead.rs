@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use adelie_model::{AssignState, Device, RevisionId, Timestamp};
 
-use super::PagePlan;
+use super::{PagePlan, Writes};
 use crate::{Claim, Policy};
 
 /// Devices that are `sent` for a revision and have to be sent next.
@@ -25,11 +25,12 @@ pub fn send_ahead(plan: &mut PagePlan, policy: &Policy, now: Timestamp, verify_a
             && assignment.next_attempt_at.is_some_and(|at| at <= now)
             && assignment.wanted.is_some_and(|revision| policy.published.contains_key(&revision))
     };
-    let (mut sent, rest): (Vec<Device>, Vec<Device>) =
-        std::mem::take(&mut plan.upserts).into_iter().partition(may_go);
-    sent.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
+    let (new, rest_of_new): (Vec<_>, Vec<_>) = plan.writes.new.drain(..).partition(may_go);
+    let (known, rest_of_known): (Vec<_>, Vec<_>) = plan.writes.known.drain(..).partition(may_go);
+    plan.writes = Writes { new: rest_of_new, known: rest_of_known };
+    plan.sent = Writes { new, known };
     let mut ready: BTreeMap<RevisionId, Vec<Claim>> = BTreeMap::new();
-    for device in &mut sent {
+    for device in plan.sent.new.iter_mut().chain(&mut plan.sent.known) {
         let assignment = &mut device.assignment;
         assignment.state = AssignState::Sent;
         assignment.next_attempt_at = Some(verify_at);
@@ -39,7 +40,9 @@ pub fn send_ahead(plan: &mut PagePlan, policy: &Policy, now: Timestamp, verify_a
             ready.entry(revision).or_default().push(claim);
         }
     }
-    plan.upserts = rest;
-    plan.sent = sent;
-    ready.into_iter().map(|(revision, claims)| Ready { revision, claims }).collect()
+    let sorted = |(revision, mut claims): (_, Vec<Claim>)| {
+        claims.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
+        Ready { revision, claims }
+    };
+    ready.into_iter().map(sorted).collect()
 }

@@ -1,4 +1,6 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use adelie_model::{Actual, OpType, ProfileStatus, SerialNumber, Timestamp};
 
@@ -8,28 +10,46 @@ use super::Record;
 /// later in the page, and a fact that only an older record has is kept (field lesson L4). The order of first
 /// appearance is kept.
 #[must_use]
-pub fn fold(records: &[Record]) -> Vec<Record> {
+pub fn fold(records: &[Record]) -> Vec<Cow<'_, Record>> {
     let mut order: Vec<&SerialNumber> = Vec::with_capacity(records.len());
-    let mut by_serial: HashMap<&SerialNumber, Vec<(Option<Timestamp>, &Record)>> =
-        HashMap::with_capacity(records.len());
+    let mut by_serial: HashMap<&SerialNumber, OfSerial<'_>> = HashMap::with_capacity(records.len());
     for record in records {
-        let of_serial = by_serial.entry(&record.serial).or_insert_with(|| {
-            order.push(&record.serial);
-            Vec::with_capacity(1)
-        });
-        // A record without a date stands where the page puts it: right after the one before it.
-        let date = record.op_date.or_else(|| of_serial.last().and_then(|(date, _)| *date));
-        of_serial.push((date, record));
+        match by_serial.entry(&record.serial) {
+            Entry::Vacant(place) => {
+                order.push(&record.serial);
+                place.insert(OfSerial { first: (record.op_date, record), more: Vec::new() });
+            }
+            Entry::Occupied(mut known) => known.get_mut().add(record),
+        }
     }
-    order
-        .into_iter()
-        .filter_map(|serial| by_serial.remove(serial))
-        .filter_map(|mut of_serial| {
-            // The sort is stable, so that the later in the page wins a tie.
-            of_serial.sort_by_key(|(date, _)| *date);
-            of_serial.into_iter().map(|(_, record)| record.clone()).reduce(overlay)
-        })
-        .collect()
+    order.into_iter().filter_map(|serial| by_serial.remove(serial)).map(OfSerial::folded).collect()
+}
+
+/// The records of one serial number in the order of the page, each with the date by which it is ordered. As a rule
+/// there is one, which is not copied.
+struct OfSerial<'r> {
+    first: (Option<Timestamp>, &'r Record),
+    more: Vec<(Option<Timestamp>, &'r Record)>,
+}
+
+impl<'r> OfSerial<'r> {
+    fn add(&mut self, record: &'r Record) {
+        // A record without a date stands where the page puts it: right after the one before it.
+        let (before, _) = self.more.last().unwrap_or(&self.first);
+        self.more.push((record.op_date.or(*before), record));
+    }
+
+    fn folded(self) -> Cow<'r, Record> {
+        if self.more.is_empty() {
+            return Cow::Borrowed(self.first.1);
+        }
+        let mut all = self.more;
+        all.insert(0, self.first);
+        // The sort is stable, so that the later in the page wins a tie.
+        all.sort_by_key(|(date, _)| *date);
+        let records = all.into_iter().map(|(_, record)| record.clone());
+        Cow::Owned(records.reduce(overlay).unwrap_or_else(|| self.first.1.clone()))
+    }
 }
 
 /// Lays a newer record over an older one of the same device.

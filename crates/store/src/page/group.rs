@@ -35,10 +35,10 @@ pub fn plan_group(
             source: page.phase.into(),
             first_import,
         };
-        let known: HashMap<_, _> =
-            serials(&page.records).iter().filter_map(|serial| existing.remove_entry(serial)).collect();
+        let known = page.records.iter().filter_map(|record| existing.remove_entry(&record.serial));
+        let known: HashMap<_, _> = known.collect();
         let mut after: HashMap<_, _> =
-            known.iter().filter(|(serial, _)| repeated.contains(serial)).map(own).collect();
+            known.iter().filter(|(serial, _)| repeated.contains(*serial)).map(own).collect();
         let mut plan = plan(&context, &page.records, known, policy);
         if let Some(ahead) = ahead {
             group.ready.extend(send_ahead(&mut plan, policy, context.now, to_millis(ahead.verify_at)));
@@ -47,8 +47,8 @@ pub fn plan_group(
             for device in after.values_mut() {
                 (device.seen_run, device.last_seen_at) = (page.seen_run, device.last_seen_at.max(page.now));
             }
-            let written = plan.upserts.iter().chain(&plan.sent).map(|device| (&device.serial, device));
-            after.extend(written.filter(|(serial, _)| repeated.contains(serial)).map(own));
+            let written = plan.writes.iter().chain(plan.sent.iter()).map(|device| (&device.serial, device));
+            after.extend(written.filter(|(serial, _)| repeated.contains(*serial)).map(own));
             existing.extend(after);
         }
         group.pages.push(plan);
@@ -57,11 +57,11 @@ pub fn plan_group(
 }
 
 /// The serial numbers that are in more than one of the pages; as a rule there are none.
-fn repeated(pages: &[PageCommit]) -> HashSet<SerialNumber> {
+fn repeated(pages: &[PageCommit]) -> HashSet<&SerialNumber> {
     let (mut once, mut repeated) = (HashSet::new(), HashSet::new());
     if pages.len() > 1 {
         for page in pages {
-            repeated.extend(serials(&page.records).into_iter().filter(|serial| !once.insert(serial.clone())));
+            repeated.extend(serials(&page.records).into_iter().filter(|serial| !once.insert(*serial)));
         }
     }
     repeated

@@ -43,14 +43,36 @@ pub struct PageContext {
     pub first_import: bool,
 }
 
+/// Devices to be written, whole.
+#[derive(Clone, Debug, Default)]
+pub struct Writes {
+    /// Devices that are not stored yet.
+    pub new: Vec<Device>,
+    /// Devices that are stored otherwise.
+    pub known: Vec<Device>,
+}
+
+impl Writes {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Device> {
+        self.new.iter().chain(&self.known)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.known.is_empty()
+    }
+}
+
 /// What a driver has to write for a page.
 #[derive(Clone, Debug, Default)]
 pub struct PagePlan {
-    /// Devices to insert or replace, whole. Each serial number once.
-    pub upserts: Vec<Device>,
-    /// Devices to insert or replace that are `sent` by this, whole and with the epoch of the lease: those that
-    /// [`send_ahead`] took out of `upserts`.
-    pub sent: Vec<Device>,
+    /// Devices to be written. Each serial number once.
+    pub writes: Writes,
+    /// Devices to be written that are `sent` by this, with the epoch of the lease: those that [`send_ahead`] took out
+    /// of `writes`.
+    pub sent: Writes,
     /// Devices about which nothing is new but that they were seen.
     pub seen: Vec<SerialNumber>,
     /// What happened, to be written in the same transaction (field lesson L15).
@@ -96,10 +118,10 @@ pub fn plan(
         if let (Source::ReadBack, Some(before)) = (context.source, &before) {
             plan.events.extend(events::read_back(before, &change.device));
         }
-        if before.is_some_and(|before| same_but_seen(&before, &change.device)) {
-            plan.seen.push(change.device.serial);
-        } else {
-            plan.upserts.push(change.device);
+        match before {
+            None => plan.writes.new.push(change.device),
+            Some(before) if same_but_seen(&before, &change.device) => plan.seen.push(change.device.serial),
+            Some(_) => plan.writes.known.push(change.device),
         }
     }
     if !imported.is_empty() {
@@ -142,9 +164,9 @@ pub fn remove(device: Device, reason: impl Into<Cow<'static, str>>, now: Timesta
 
 /// The serial numbers of a page, each once: what a driver has to load.
 #[must_use]
-pub fn serials(records: &[Record]) -> Vec<SerialNumber> {
+pub fn serials(records: &[Record]) -> Vec<&SerialNumber> {
     let mut known = HashSet::with_capacity(records.len());
-    records.iter().map(|r| &r.serial).filter(|serial| known.insert(*serial)).cloned().collect()
+    records.iter().map(|r| &r.serial).filter(|serial| known.insert(*serial)).collect()
 }
 
 /// Whether two states of a device differ in nothing but when and by which run it was seen.

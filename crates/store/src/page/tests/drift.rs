@@ -104,7 +104,7 @@ fn a_repeated_event_after_our_assignment_changes_nothing() {
     let plan = shelf.commit(Source::Changes, std::slice::from_ref(&news));
     assert_eq!((plan.counts.modified, shelf.state("A")), (1, AssignState::Drifted));
     let plan = shelf.commit(Source::Changes, &[news]);
-    assert!(plan.upserts.is_empty() && plan.events.is_empty(), "{plan:?}");
+    assert!(plan.writes.is_empty() && plan.events.is_empty(), "{plan:?}");
 }
 
 /// Apple's own time of our assignment is no news.

@@ -79,7 +79,7 @@ impl Shelf {
             first_import: false,
         };
         let plan = plan(&context, records, self.devices.clone(), &self.policy);
-        for device in &plan.upserts {
+        for device in plan.writes.iter() {
             self.devices.insert(device.serial.clone(), device.clone());
         }
         plan
@@ -155,14 +155,15 @@ fn records_without_a_date_keep_their_place_and_serials_their_order() {
     first.actual.color = Some("RED".to_owned());
     let mut undated = record("B", None);
     undated.actual.color = Some("BLUE".to_owned());
-    let folded = fold(&[first, record("A", None), undated]);
+    let page = [first, record("A", None), undated];
+    let folded = fold(&page);
     let order: Vec<_> = folded.iter().map(|record| record.serial.as_str()).collect();
     assert_eq!(order, ["B", "A"]);
     assert_eq!(folded[0].actual.color.as_deref(), Some("BLUE"));
     assert_eq!(folded[0].op_date, Some(at(10)));
     assert_eq!(
         serials(&[record("B", None), record("A", None), record("B", None)]),
-        [serial("B"), serial("A")]
+        [&serial("B"), &serial("A")]
     );
 }
 
@@ -200,7 +201,7 @@ fn a_device_that_has_its_profile_is_left_alone() {
         assert_eq!(shelf.state("A"), state);
         assert_eq!(shelf.device("A").assignment.next_attempt_at, None);
         let again = shelf.commit(Source::Whole, &[listed]);
-        assert_eq!((again.upserts.len(), again.seen.len(), again.events.len()), (0, 1, 0));
+        assert_eq!((again.writes.iter().count(), again.seen.len(), again.events.len()), (0, 1, 0));
     }
 }
 
@@ -306,7 +307,7 @@ fn a_device_that_is_back_is_assigned_again() {
     assert!(decide_anew(vec![tombstone.clone()], &shelf.policy, at(1)).is_empty());
     assert_eq!(remove(tombstone.clone(), "again", at(9999)).removed_at, tombstone.removed_at);
     let again = shelf.commit(Source::Changes, &[record("A", Some((OpType::Deleted, 6)))]);
-    assert!(again.upserts.is_empty() && again.events.is_empty(), "it leaves once");
+    assert!(again.writes.is_empty() && again.events.is_empty(), "it leaves once");
 
     let back = shelf.commit(Source::Changes, &[record("A", Some((OpType::Modified, 7)))]);
     assert_eq!((back.counts.added, back.events[0].kind), (1, "device.added"));
@@ -320,7 +321,7 @@ fn a_device_that_is_back_is_assigned_again() {
 fn the_deletion_of_an_unknown_device_is_nothing() {
     let plan = Shelf::new().commit(Source::Changes, &[record("A", Some((OpType::Deleted, 5)))]);
     assert_eq!(plan.counts, Counts { pages: 1, records: 1, ..Counts::default() });
-    assert!(plan.upserts.is_empty() && plan.seen.is_empty() && plan.events.is_empty());
+    assert!(plan.writes.is_empty() && plan.seen.is_empty() && plan.events.is_empty());
 }
 
 /// L12: a sync page leaves out what has not changed; `empty` takes the profile with it.
@@ -359,5 +360,5 @@ fn a_first_import_is_announced_once_but_what_leaves_is_named() {
     assert_eq!(plan.events.len(), 1);
     assert_eq!(plan.events[0].kind, "devices.imported");
     assert_eq!(plan.events[0].data, json!({ "serial_numbers": ["A", "B"] }));
-    assert!(plan.upserts.iter().all(|device| device.assignment.state == AssignState::Unmatched));
+    assert!(plan.writes.iter().all(|device| device.assignment.state == AssignState::Unmatched));
 }

@@ -45,8 +45,9 @@ pub async fn places(
         return Ok(serials.iter().map(at).collect());
     }
     let mut places = Vec::with_capacity(serials.len());
+    let found = context.store.find(serials).await?;
     for serial in serials {
-        let mut views = context.store.device(serial).await?;
+        let mut views = found.get(serial).cloned().unwrap_or_default();
         if views.iter().any(|view| view.device.removed_at.is_none()) {
             views.retain(|view| view.device.removed_at.is_none());
         }

@@ -1,8 +1,11 @@
 //! "Will this device get the wanted profile if somebody switches it on now?", answered by asking Apple.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use adelie_model::{AssignState, ProfileStatus, ProfileUuid, SerialNumber, ServerId, ServerName, Timestamp};
+use adelie_model::{
+    AssignState, ProfileStatus, ProfileUuid, RevisionId, SerialNumber, ServerId, ServerName, Timestamp,
+};
 use adelie_store::page::Record;
 use adelie_store::{DeviceView, StoreError};
 use serde::Serialize;
@@ -37,8 +40,9 @@ impl Engine {
     /// Those of the store. An Apple that does not answer is the reason of the devices concerned.
     pub async fn readiness(&self, serials: &[SerialNumber]) -> Result<Vec<Readiness>, StoreError> {
         let mut by_server: HashMap<ServerId, Vec<SerialNumber>> = HashMap::new();
+        let homes = self.homes(serials).await?;
         for serial in serials {
-            if let Some(view) = self.home(serial).await? {
+            if let Some(view) = homes.get(serial) {
                 by_server.entry(view.device.server).or_default().push(serial.clone());
             }
         }
@@ -59,17 +63,23 @@ impl Engine {
             }
         }
         let mut all = Vec::with_capacity(serials.len());
+        // Read again, because what Apple said has been stored meanwhile.
+        let homes = self.homes(serials).await?;
+        let mut published: HashMap<(ServerId, RevisionId), Option<ProfileUuid>> = HashMap::new();
         for serial in serials {
-            // Read again, because what Apple said has been stored meanwhile.
-            let Some(view) = self.home(serial).await? else {
+            let Some(view) = homes.get(serial) else {
                 all.push(unknown(serial));
                 continue;
             };
             let server = view.device.server;
             let wanted = match view.device.assignment.wanted {
-                Some(revision) => {
-                    self.store.published_at(server, revision).await?.and_then(|p| p.profile_uuid)
-                }
+                Some(revision) => match published.entry((server, revision)) {
+                    Entry::Occupied(known) => known.get().clone(),
+                    Entry::Vacant(place) => {
+                        let found = self.store.published_at(server, revision).await?;
+                        place.insert(found.and_then(|found| found.profile_uuid)).clone()
+                    }
+                },
                 None => None,
             };
             let answer = match (answers.get(serial), failures.get(&server)) {
@@ -77,15 +87,18 @@ impl Engine {
                 (None, Some(why)) => Err(why.as_str()),
                 (None, None) => Err("it was not asked"),
             };
-            all.push(judge(&view, wanted.as_ref(), answer));
+            all.push(judge(view, wanted.as_ref(), answer));
         }
         Ok(all)
     }
 
-    /// The device at the MDM server that has it now, else at the one that it left last.
-    async fn home(&self, serial: &SerialNumber) -> Result<Option<DeviceView>, StoreError> {
+    /// Each device at the MDM server that has it now, else at the one that it left last.
+    async fn homes(&self, serials: &[SerialNumber]) -> Result<HashMap<SerialNumber, DeviceView>, StoreError> {
         let latest = |view: &DeviceView| (view.device.removed_at.is_none(), view.device.last_seen_at);
-        Ok(self.store.device(serial).await?.into_iter().max_by_key(latest))
+        let found = self.store.find(serials).await?.into_iter();
+        Ok(found
+            .filter_map(|(serial, views)| Some((serial, views.into_iter().max_by_key(latest)?)))
+            .collect())
     }
 }
 

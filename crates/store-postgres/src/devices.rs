@@ -1,12 +1,16 @@
 //! Reading devices.
 
+use std::collections::HashMap;
+
 use adelie_model::{AssignState, DeviceFamily, EventId, SerialNumber, ServerId};
+use adelie_store::find::{by_serial, one_by_one};
 use adelie_store::{
     DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount, StoreError, StoredEvent,
 };
 use async_trait::async_trait;
 use sqlx::PgPool;
 
+use crate::batch::in_order;
 use crate::failure::{Attempt, run};
 use crate::rows::{self, ViewRow};
 use crate::{PostgresStore, history};
@@ -22,8 +26,8 @@ impl DeviceStore for PostgresStore {
         run("list devices", move || list(&self.pool, filter, after, limit)).await
     }
 
-    async fn device(&self, serial: &SerialNumber) -> Result<Vec<DeviceView>> {
-        run("look a device up", move || one(&self.pool, serial)).await
+    async fn find(&self, serials: &[SerialNumber]) -> Result<HashMap<SerialNumber, Vec<DeviceView>>> {
+        run("look devices up", move || find(&self.pool, serials)).await
     }
 
     async fn device_events(
@@ -98,13 +102,26 @@ const FILTERED: &str = concat!(
      ORDER BY d.server_id, d.serial LIMIT $4"
 );
 
-/// A serial number at every MDM server in turn: writing an index on it costs more than that.
-const ONE: &str = concat!(
-    "-- device_views\n",
+/// Serial numbers at every MDM server in turn: writing an index on them costs more than that.
+const ONE_BY_ONE: &str = concat!(
+    "-- find_devices_one_by_one\n",
     columns!(),
-    "mdm_servers s CROSS JOIN LATERAL (SELECT * FROM devices WHERE server_id = s.id AND serial = $1 LIMIT 1) d",
+    "(SELECT DISTINCT unnest($1::text[]) AS serial) AS wanted
+     CROSS JOIN mdm_servers s
+     CROSS JOIN LATERAL (
+         SELECT * FROM devices WHERE server_id = s.id AND serial = wanted.serial LIMIT 1
+     ) d",
     names!(),
     "ORDER BY d.server_id"
+);
+
+/// Serial numbers among all devices.
+const AMONG_ALL: &str = concat!(
+    "-- find_devices_among_all\n",
+    columns!(),
+    "devices d JOIN mdm_servers s ON s.id = d.server_id",
+    names!(),
+    "WHERE d.serial = ANY ($1::text[]) ORDER BY d.server_id"
 );
 
 async fn list(
@@ -133,9 +150,12 @@ async fn list(
     Ok(rows::all(found)?)
 }
 
-async fn one(pool: &PgPool, serial: &SerialNumber) -> Attempt<Vec<DeviceView>> {
-    let found: Vec<ViewRow> = sqlx::query_as(ONE).bind(serial.as_str()).fetch_all(pool).await?;
-    Ok(rows::all(found)?)
+async fn find(pool: &PgPool, serials: &[SerialNumber]) -> Attempt<HashMap<SerialNumber, Vec<DeviceView>>> {
+    let servers: i64 =
+        sqlx::query_scalar("-- count_servers\nSELECT count(*) FROM mdm_servers").fetch_one(pool).await?;
+    let statement = if one_by_one(serials.len(), servers) { ONE_BY_ONE } else { AMONG_ALL };
+    let found: Vec<ViewRow> = sqlx::query_as(statement).bind(in_order(serials)).fetch_all(pool).await?;
+    Ok(by_serial(rows::all(found)?))
 }
 
 async fn state_counts(pool: &PgPool, server: Option<ServerId>) -> Attempt<Vec<StateCount>> {

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use adelie_model::{
     AssignState, Device, DeviceFamily, EventId, ProfileName, RunId, SerialNumber, ServerId, ServerName,
     Timestamp,
@@ -111,8 +113,14 @@ pub trait DeviceStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<DeviceView>>;
 
+    /// Each of these serial numbers at every MDM server that has or had it, in the order of the servers. What nobody has
+    /// or had is left out.
+    async fn find(&self, serials: &[SerialNumber]) -> Result<HashMap<SerialNumber, Vec<DeviceView>>>;
+
     /// A serial number at every MDM server that has or had it.
-    async fn device(&self, serial: &SerialNumber) -> Result<Vec<DeviceView>>;
+    async fn device(&self, serial: &SerialNumber) -> Result<Vec<DeviceView>> {
+        Ok(self.find(std::slice::from_ref(serial)).await?.remove(serial).unwrap_or_default())
+    }
 
     /// What happened to a device at an MDM server, newest first, up to `limit` events before `before`: those about it
     /// alone, and those about several whose `serial_numbers` name it.

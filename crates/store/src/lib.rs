@@ -6,6 +6,7 @@
 //! - [`page`] folds a page by serial number, merges it into what is known and decides what each device
 //!   is to have. A driver loads the rows, calls it, and writes what it returns, all in one transaction
 //!   (field lesson L1).
+//! - [`find`] is what drivers share when they look serial numbers up.
 //! - [`seal`] turns secrets into [`Sealed`] bytes, the only form in which a driver ever sees one.
 //! - `contract` (feature `contract`) is the suite that every driver must pass.
 
@@ -14,6 +15,7 @@ mod assign;
 pub mod contract;
 mod devices;
 mod error;
+pub mod find;
 mod leases;
 pub mod page;
 mod policy;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::collections::HashMap;
+
 use adelie_model::*;
 use adelie_store::*;
 use async_trait::async_trait;
@@ -42,7 +44,7 @@ passes_on!(ProfileStore {
 
 passes_on!(DeviceStore {
     fn devices(filter: &DeviceFilter, after: Option<&DevicePosition>, limit: u32) -> Vec<DeviceView>;
-    fn device(serial: &SerialNumber) -> Vec<DeviceView>;
+    fn find(serials: &[SerialNumber]) -> HashMap<SerialNumber, Vec<DeviceView>>;
     fn device_events(
         server: ServerId,
         serial: &SerialNumber,

@@ -110,6 +110,30 @@ pub async fn filters_agree_with_what_is_shown(fixture: &dyn Fixture) -> Case {
     Ok(())
 }
 
+/// A few serial numbers are looked up in turn and very many among all devices; what is found is the same.
+pub async fn serial_numbers_are_found_however_many_are_asked_for(fixture: &dyn Fixture) -> Case {
+    let (world, other) = mixed(fixture).await?;
+    let mut wanted = serials(["P1", "Q", "P3", "m-1", "NOBODY", "P1"]);
+    let few = world.store.find(&wanted).await?;
+    wanted.extend((0..60_000).map(|number| SerialNumber::from_apple(format!("NOBODY{number}"))));
+    let many = world.store.find(&wanted).await?;
+    assert_eq!(few, many);
+    let mut found: Vec<_> = few
+        .iter()
+        .map(|(serial, views)| {
+            let servers: Vec<_> = views.iter().map(|view| view.device.server).collect();
+            (serial.as_str(), servers)
+        })
+        .collect();
+    found.sort();
+    let (first, second) = (world.server, other.server);
+    let expected =
+        [("P1", vec![first, second]), ("P3", vec![first]), ("Q", vec![second]), ("m-1", vec![first, second])];
+    assert_eq!(found, expected);
+    assert_eq!(world.store.device(&SerialNumber::from_apple("NOBODY".to_owned())).await?, []);
+    Ok(())
+}
+
 /// What is searched for is text: `%`, `_` and `\` mean themselves; capitals do not matter.
 pub async fn text_is_searched_as_it_stands(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;

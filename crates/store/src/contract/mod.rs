@@ -205,6 +205,7 @@ macro_rules! contract_tests {
             devices {
                 paging_walks_all_exactly_once,
                 filters_agree_with_what_is_shown,
+                serial_numbers_are_found_however_many_are_asked_for,
                 text_is_searched_as_it_stands,
                 a_view_names_profile_and_refusal,
                 state_counts_agree_with_the_list,

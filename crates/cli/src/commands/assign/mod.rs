@@ -43,13 +43,13 @@ async fn hold(
     let serials = serials::required(devices)?;
     let places = operate::places(context, &serials, server).await?;
     let mut holds = Vec::with_capacity(places.len());
+    let found = context.store.find(&serials).await?;
     for place in &places {
-        let views = context.store.device(&place.serial).await?;
-        let here = views.into_iter().find(|view| {
+        let here = found.get(&place.serial).into_iter().flatten().find(|view| {
             view.device.removed_at.is_none()
                 && place.server.as_ref().is_some_and(|(id, _)| *id == view.device.server)
         });
-        holds.push(here.and_then(|view| view.device.hold));
+        holds.push(here.and_then(|view| view.device.hold.clone()));
     }
     let free = |hold: &Option<String>| hold.is_none() || !reason.is_empty();
     let wanted: Vec<_> =

@@ -86,13 +86,11 @@ async fn named(
     let places = operate::places(context, serials, server).await?;
     // A device that waits for a profile which Apple has refused is tried again with the profile.
     let mut refused = BTreeSet::new();
+    let found = context.store.find(serials).await?;
     for place in &places {
         let Some((server, _)) = &place.server else { continue };
-        if refused.contains(server) {
-            continue;
-        }
-        let views = context.store.device(&place.serial).await?;
-        if views.iter().any(|view| view.device.server == *server && view.profile_error.is_some()) {
+        let mut views = found.get(&place.serial).into_iter().flatten();
+        if views.any(|view| view.device.server == *server && view.profile_error.is_some()) {
             refused.insert(*server);
         }
     }

@@ -51,13 +51,13 @@ pub async fn run(context: &Context, devices: &Serials, server: Option<&ServerNam
             }
         };
         let names = profile_names(context).await?;
+        let found = context.store.find(&serials).await?;
         for (serial, shown) in serials.iter().zip(&shown) {
             if !matches!(shown, Shown::Device(_)) {
                 exit = Exit::Attention;
             }
-            let views = context.store.device(serial).await?;
-            let view = views.into_iter().find(|view| view.device.server == id);
-            let told = Told { serial, server: &name, shown, view: view.as_ref(), names: &names, id };
+            let view = found.get(serial).into_iter().flatten().find(|view| view.device.server == id);
+            let told = Told { serial, server: &name, shown, view, names: &names, id };
             if context.out.json {
                 context.out.object(&told.object())?;
             } else {

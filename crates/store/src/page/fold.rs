@@ -9,8 +9,7 @@ use super::Record;
 /// Folds a page to one record per serial number, over all op types: the newest `op_date` wins, on a tie the
 /// later in the page, and a fact that only an older record has is kept (field lesson L4). The order of first
 /// appearance is kept.
-#[must_use]
-pub fn fold(records: &[Record]) -> Vec<Cow<'_, Record>> {
+pub(super) fn fold(records: &[Record]) -> Vec<Folded<'_>> {
     let mut order: Vec<&SerialNumber> = Vec::with_capacity(records.len());
     let mut by_serial: HashMap<&SerialNumber, OfSerial<'_>> = HashMap::with_capacity(records.len());
     for record in records {
@@ -23,6 +22,14 @@ pub fn fold(records: &[Record]) -> Vec<Cow<'_, Record>> {
         }
     }
     order.into_iter().filter_map(|serial| by_serial.remove(serial)).map(OfSerial::folded).collect()
+}
+
+/// What the records of one serial number come to.
+#[derive(Debug, PartialEq)]
+pub(super) struct Folded<'r> {
+    pub(super) record: Cow<'r, Record>,
+    /// Whether one of them is a deletion in the second of the newest.
+    pub(super) after_deletion: bool,
 }
 
 /// The records of one serial number in the order of the page, each with the date by which it is ordered. As a rule
@@ -39,16 +46,22 @@ impl<'r> OfSerial<'r> {
         self.more.push((record.op_date.or(*before), record));
     }
 
-    fn folded(self) -> Cow<'r, Record> {
+    fn folded(self) -> Folded<'r> {
         if self.more.is_empty() {
-            return Cow::Borrowed(self.first.1);
+            return Folded { record: Cow::Borrowed(self.first.1), after_deletion: false };
         }
         let mut all = self.more;
         all.insert(0, self.first);
         // The sort is stable, so that the later in the page wins a tie.
         all.sort_by_key(|(date, _)| *date);
+        let newest = all.last().and_then(|(date, _)| *date);
+        let deleted = |(date, record): &(Option<Timestamp>, &Record)| {
+            *date == newest && record.op_type == Some(OpType::Deleted)
+        };
+        let after_deletion = newest.is_some() && all.iter().any(deleted);
         let records = all.into_iter().map(|(_, record)| record.clone());
-        Cow::Owned(records.reduce(overlay).unwrap_or_else(|| self.first.1.clone()))
+        let record = records.reduce(overlay).unwrap_or_else(|| self.first.1.clone());
+        Folded { record: Cow::Owned(record), after_deletion }
     }
 }
 

@@ -3,7 +3,8 @@ use std::borrow::Cow;
 use adelie_model::{Actual, AssignState, Assignment, Device, OpType, Timestamp};
 
 use super::decide::IN_DOUBT;
-use super::fold::overlay_facts;
+use super::digest::{digest, is_same, knows_deletion};
+use super::fold::{Folded, overlay_facts};
 use super::{Known, PageContext, Record, Source, decide};
 use crate::Policy;
 
@@ -40,18 +41,21 @@ pub(super) struct Change {
 pub(super) fn merge(
     context: &PageContext,
     before: Option<&Device>,
-    record: &Record,
+    folded: &Folded<'_>,
     policy: &Policy,
 ) -> Option<Change> {
+    let record = &*folded.record;
     let leaves = record.op_type == Some(OpType::Deleted);
     let Some(before) = before else {
-        return (!leaves).then(|| Change { device: fresh(context, record, policy, None), kind: Kind::Added });
+        return (!leaves).then(|| Change { device: fresh(context, folded, policy, None), kind: Kind::Added });
     };
     let seen = Device { seen_run: context.seen_run, last_seen_at: context.now, ..before.clone() };
     // Apple delivers at least once, so that an event may come again, also after newer ones (field lesson L11).
-    let digest = record.op_date.map(|_| digest(record));
+    let digest = digest_of(folded, Some(before));
+    // A deletion and what came after it may share a second, and the deletion may come again on a later page.
+    let known_deletion = leaves && before.removed_at.is_none() && knows_deletion(before.op_digest);
     let repeated = |(new, known): (Timestamp, Timestamp)| {
-        new < known || (new == known && digest.is_some() && digest == before.op_digest)
+        new < known || (new == known && (is_same(digest, before.op_digest) || known_deletion))
     };
     if record.op_date.zip(before.op_date).is_some_and(repeated) {
         // Nothing is new, not even that the device is there: the event may be older than its removal.
@@ -72,7 +76,7 @@ pub(super) fn merge(
         return Some(Change { device, kind: Kind::Removed });
     }
     if before.removed_at.is_some() {
-        let device = fresh(context, record, policy, Some(before));
+        let device = fresh(context, folded, policy, Some(before));
         return Some(Change { device, kind: Kind::Returned });
     }
     let actual = match context.source {
@@ -107,14 +111,15 @@ fn says_the_same(before: &Actual, after: &Actual) -> bool {
 }
 
 /// A device of which an event has come again. Dates are whole seconds, so that it might also be another event that
-/// says the same, like a device that was given back twice in a second: where it would mean that the profile is gone,
-/// Apple is asked, and nothing is believed before.
+/// says the same, like a device that was given back twice in a second: where it would mean that the profile or the device
+/// is gone, Apple is asked, and nothing is believed before.
 fn in_doubt(device: Device, record: &Record, now: Timestamp) -> Device {
     let same_moment = record.op_date == device.op_date;
     let settled = matches!(device.assignment.state, AssignState::Assigned | AssignState::Pushed);
     let said = overlay_facts(&device.actual, record.actual.clone());
-    let other = (&said.profile_status, &said.profile_uuid)
-        != (&device.actual.profile_status, &device.actual.profile_uuid);
+    let other = record.op_type == Some(OpType::Deleted)
+        || (&said.profile_status, &said.profile_uuid)
+            != (&device.actual.profile_status, &device.actual.profile_uuid);
     if !(same_moment && settled && other) {
         return device;
     }
@@ -128,32 +133,25 @@ fn in_doubt(device: Device, record: &Record, now: Timestamp) -> Device {
     Device { assignment, ..device }
 }
 
-/// Tells an event from others with the same `op_date`, which has whole seconds. It is compared with digests of the
-/// same program only in effect: one that another version computed differently makes the event look new, which is
-/// harmless.
-fn digest(record: &Record) -> i64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let Record { serial: _, actual, op_type, op_date } = record;
-    let mut hasher = DefaultHasher::new();
-    (op_type.as_ref().map(OpType::as_str), op_date).hash(&mut hasher);
-    (&actual.model, &actual.description, &actual.color, &actual.asset_tag, &actual.os).hash(&mut hasher);
-    (&actual.device_family, &actual.profile_status, &actual.profile_uuid).hash(&mut hasher);
-    (actual.profile_assign_time, actual.profile_push_time, actual.device_assigned_date).hash(&mut hasher);
-    (&actual.device_assigned_by, actual.mdm_migration_deadline).hash(&mut hasher);
-    for (name, value) in &actual.extra {
-        (name, value.to_string()).hash(&mut hasher);
-    }
-    hasher.finish().cast_signed()
+/// The digest of an event on top of what is stored.
+fn digest_of(folded: &Folded<'_>, before: Option<&Device>) -> Option<i64> {
+    let record = &*folded.record;
+    let before = before.filter(|before| before.op_date == record.op_date);
+    let deletion = record.op_type == Some(OpType::Deleted)
+        || folded.after_deletion
+        || before.is_some_and(|before| knows_deletion(before.op_digest));
+    digest(record, deletion)
 }
 
 /// A device that is new here, or back: whatever was remembered of its assignment is forgotten.
-fn fresh(context: &PageContext, record: &Record, policy: &Policy, before: Option<&Device>) -> Device {
+fn fresh(context: &PageContext, folded: &Folded<'_>, policy: &Policy, before: Option<&Device>) -> Device {
+    let record = &*folded.record;
     let mut device = Device {
         server: context.server,
         serial: record.serial.clone(),
         actual: record.actual.clone(),
         op_date: record.op_date.or_else(|| before.and_then(|b| b.op_date)),
-        op_digest: record.op_date.map(|_| digest(record)).or_else(|| before.and_then(|b| b.op_digest)),
+        op_digest: digest_of(folded, before).or_else(|| before.and_then(|b| b.op_digest)),
         first_seen_at: before.map_or(context.now, |b| b.first_seen_at),
         last_seen_at: context.now,
         seen_run: context.seen_run,

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod decide;
+mod digest;
 mod events;
 mod fold;
 mod group;
@@ -21,11 +22,11 @@ use serde_json::{Value, json};
 pub use ahead::{Ready, send_ahead};
 pub use decide::{Known, decide};
 pub use events::{NewEvent, settled};
-pub use fold::fold;
 pub use group::{GroupPlan, plan_group};
 pub use operate::{Action, Operated, Outcome, operate};
 pub use record::{Record, Source};
 
+use self::fold::fold;
 use crate::Policy;
 
 /// Where and when a page is being committed.
@@ -93,9 +94,10 @@ pub fn plan(
     plan.counts.pages = 1;
     plan.counts.records = records.len() as u64;
     let mut imported = Vec::new();
-    for record in fold(records) {
+    for folded in fold(records) {
+        let record = &*folded.record;
         let before = existing.remove(&record.serial);
-        let Some(change) = merge::merge(context, before.as_ref(), &record, policy) else {
+        let Some(change) = merge::merge(context, before.as_ref(), &folded, policy) else {
             continue;
         };
         match change.kind {

@@ -64,7 +64,7 @@ fn reported_drift_is_repaired_after_the_switch() {
 }
 
 /// Our own assignment, as Apple's answer to it is stored.
-fn assign(shelf: &mut Shelf) {
+pub(super) fn assign(shelf: &mut Shelf) {
     let now = at(shelf.now);
     let device = shelf.device_mut("A");
     device.actual.profile_uuid = uuid("W");

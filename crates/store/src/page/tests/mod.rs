@@ -113,6 +113,10 @@ impl Shelf {
     }
 }
 
+fn folded(page: &[Record]) -> Vec<Record> {
+    fold(page).into_iter().map(|folded| folded.record.into_owned()).collect()
+}
+
 /// L4: a page has each serial once, with the newest `op_date` in front, whatever the op types.
 #[test]
 fn the_newest_op_date_wins_over_all_op_types() {
@@ -121,7 +125,7 @@ fn the_newest_op_date_wins_over_all_op_types() {
     let mut bare = record("A", Some((OpType::Modified, 20)));
     bare.actual = Actual { color: Some("RED".to_owned()), ..Actual::default() };
     for page in [[tagged.clone(), bare.clone()], [bare, tagged]] {
-        let folded = fold(&page);
+        let folded = folded(&page);
         assert_eq!(folded.len(), 1);
         assert_eq!((folded[0].op_type.clone(), folded[0].op_date), (Some(OpType::Modified), Some(at(20))));
         assert_eq!(folded[0].actual.color.as_deref(), Some("RED"));
@@ -134,8 +138,8 @@ fn the_newest_op_date_wins_over_all_op_types() {
 fn on_a_tie_the_later_in_the_page_wins() {
     let added = record("A", Some((OpType::Added, 10)));
     let deleted = record("A", Some((OpType::Deleted, 10)));
-    assert_eq!(fold(&[added.clone(), deleted.clone()])[0].op_type, Some(OpType::Deleted));
-    assert_eq!(fold(&[deleted, added])[0].op_type, Some(OpType::Added));
+    assert_eq!(folded(&[added.clone(), deleted.clone()])[0].op_type, Some(OpType::Deleted));
+    assert_eq!(folded(&[deleted, added])[0].op_type, Some(OpType::Added));
 }
 
 /// What was known before a deletion belongs to the former stay.
@@ -144,7 +148,7 @@ fn a_deletion_ends_what_was_known() {
     let mut before = record("A", Some((OpType::Modified, 10)));
     before.actual.asset_tag = Some("former".to_owned());
     let page = [before, record("A", Some((OpType::Deleted, 20))), record("A", Some((OpType::Added, 30)))];
-    let folded = fold(&page);
+    let folded = folded(&page);
     assert_eq!(folded[0].op_type, Some(OpType::Added));
     assert_eq!(folded[0].actual.asset_tag, None);
 }
@@ -156,7 +160,7 @@ fn records_without_a_date_keep_their_place_and_serials_their_order() {
     let mut undated = record("B", None);
     undated.actual.color = Some("BLUE".to_owned());
     let page = [first, record("A", None), undated];
-    let folded = fold(&page);
+    let folded = folded(&page);
     let order: Vec<_> = folded.iter().map(|record| record.serial.as_str()).collect();
     assert_eq!(order, ["B", "A"]);
     assert_eq!(folded[0].actual.color.as_deref(), Some("BLUE"));
@@ -315,6 +319,32 @@ fn a_device_that_is_back_is_assigned_again() {
     assert_eq!((device.assignment.state, device.assignment.attempts), (AssignState::Due, 0));
     assert_eq!((device.removed_at, device.first_seen_at), (None, first_seen));
     assert_eq!(device.actual.profile_uuid, None);
+}
+
+/// L11: a device that left and came back within a second stays when its deletion is delivered again; Apple is asked.
+#[test]
+fn a_deletion_that_comes_again_takes_no_device_away() {
+    let deleted = || record("A", Some((OpType::Deleted, 6)));
+    let added = || record("A", Some((OpType::Added, 6)));
+    for pages in [vec![vec![deleted(), added()]], vec![vec![deleted()], vec![added()]]] {
+        let mut shelf = Shelf::new();
+        shelf.commit(Source::Changes, &[record("A", Some((OpType::Added, 5)))]);
+        for page in &pages {
+            shelf.commit(Source::Changes, page);
+        }
+        assert_eq!(shelf.state("A"), AssignState::Due);
+        let again = shelf.commit(Source::Changes, &[deleted()]);
+        assert_eq!((again.counts.removed, again.events.len(), shelf.state("A")), (0, 0, AssignState::Due));
+        drift::assign(&mut shelf);
+        let again = shelf.commit(Source::Changes, &[deleted()]);
+        assert_eq!((again.counts.removed, again.events.len()), (0, 0));
+        let doubt = &shelf.device("A").assignment;
+        assert_eq!((doubt.state, doubt.next_attempt_at), (AssignState::Drifted, Some(at(shelf.now))));
+    }
+    // One that is the first of its second is believed.
+    let mut shelf = Shelf::new();
+    shelf.commit(Source::Changes, &[added()]);
+    assert_eq!(shelf.commit(Source::Changes, &[deleted()]).counts.removed, 1);
 }
 
 #[test]

@@ -64,7 +64,11 @@ async fn tick(fleet: &Fleet, day: &mut Day) -> anyhow::Result<u64> {
     let mut idle = vec![false; fleet.copies.len()];
     let mut done = 0;
     loop {
-        for (number, engine) in fleet.copies.iter().enumerate() {
+        // Copies look at times of their own, so that now one is the first and now another.
+        let first = usize::try_from(fleet.clock.now().timestamp()).unwrap_or(0);
+        for turn in 0..fleet.copies.len() {
+            let number = (first + turn) % fleet.copies.len();
+            let engine = &fleet.copies[number];
             if free[number] == 0 || idle[number] {
                 continue;
             }

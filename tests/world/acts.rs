@@ -7,14 +7,14 @@ use adelie_simulator::control::{
     AddDevices, ChangeDevices, Choice, CursorFate, EndSessions, FailDevices, FetchProfile, MoveDevices,
     RemoveDevices, SpoilCursors, ThrottleDevices, WithholdDevices,
 };
-use adelie_simulator::{Arrival, Command, Departure, Fault};
+use adelie_simulator::{Arrival, Command, Departure, Fault, SameCursor};
 use adelie_store::SyncSettings;
 use adelie_store::page::{Action, Outcome};
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-use crate::operation::{Apple, Drift, Mishap, Move, Operation, Order, Trouble};
+use crate::operation::{Apple, Drift, Mishap, Move, Operation, Order, Path, Trouble};
 use crate::world::{APPLE_NAMES, COPIES, World, profile_name, serial, server_id};
 
 impl World {
@@ -294,6 +294,11 @@ fn fault(trouble: &Trouble) -> Fault {
         Mishap::Malformed => Fault { status: Some(200), body: Some("<html></html>".to_owned()), ..plain },
         Mishap::Cut { effect } => Fault { cut: true, effect, ..plain },
         Mishap::Truncated => Fault { truncate_to: Some(10), ..plain },
+        // A listing begins without a cursor, so that nobody could see that its first page did not move; without its
+        // devices that would be a lie, and not a cursor that stands still.
+        Mishap::SameCursor(SameCursor::WithoutDevices) if matches!(trouble.path, Path::Any | Path::Fetch) => {
+            Fault { same_cursor: Some(SameCursor::WithDevices), ..plain }
+        }
         Mishap::SameCursor(kind) => Fault { same_cursor: Some(kind), ..plain },
         Mishap::Repeat(devices) => Fault { duplicates: devices.into(), ..plain },
         Mishap::Redeliver(events) => Fault { redeliver: events.into(), ..plain },

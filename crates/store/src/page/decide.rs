@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 
 use crate::Policy;
 
-/// The reason of a device that seems to have drifted because an event came again, with nothing else to show it.
+/// The reason of a device of which an event says otherwise that may be an old one that came again.
 pub(super) const IN_DOUBT: &str = "an event came again that says otherwise; Apple is asked";
 
 /// What may be concluded from the stored assignment.
@@ -56,6 +56,19 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
         return before.clone();
     }
     if let Some(state) = as_wanted(device, uuid) {
+        // What seems to have drifted is known by news that may be older than our own assignment. It is no reason to
+        // repair, and none to believe that a new wish has come true.
+        let news_only = before.state == AssignState::Drifted && before.next_attempt_at.is_some();
+        if news_only && known == Known::Before && !same_wish && policy.drift == DriftMode::Repair {
+            let reason = IN_DOUBT.to_owned();
+            return Assignment {
+                state: AssignState::Drifted,
+                reason,
+                attempts: 0,
+                next_attempt_at: Some(now),
+                wanted,
+            };
+        }
         return settled(state, because.into_owned());
     }
     if same_wish {

@@ -294,6 +294,24 @@ fn a_changed_wish_is_due_at_once() {
     }
 }
 
+/// L24: news of drift may be old, so that a new wish is not taken for come true by them.
+#[test]
+fn a_wish_that_news_of_drift_would_fulfil_is_asked_about() {
+    let mut shelf = Shelf::new();
+    shelf.commit(Source::Whole, &[showing(record("A", None), ProfileStatus::Assigned, "W")]);
+    let old = showing(record("A", Some((OpType::Modified, 5))), ProfileStatus::Assigned, "ELSE");
+    shelf.commit(Source::Changes, &[old]);
+    assert_eq!(shelf.state("A"), AssignState::Drifted);
+    let mut other = policy(Some(OTHER));
+    other.published.insert(OTHER, uuid("ELSE").expect("a UUID"));
+    let changed = decide_anew(vec![shelf.device("A").clone()], &other, at(300)).remove(0);
+    let assignment = &changed.assignment;
+    assert_eq!((assignment.state, assignment.wanted), (AssignState::Drifted, Some(OTHER)));
+    assert_eq!(assignment.next_attempt_at, Some(at(300)));
+    assert_eq!(decide(&changed, &other, Known::Before, at(301)), *assignment, "until Apple was asked");
+    assert_eq!(decide(&changed, &other, Known::ReadBack, at(301)).state, AssignState::Assigned);
+}
+
 /// L10: whatever was remembered of a device that has left is forgotten when it is back.
 #[test]
 fn a_device_that_is_back_is_assigned_again() {

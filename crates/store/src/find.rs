@@ -6,8 +6,7 @@ use adelie_model::SerialNumber;
 
 use crate::DeviceView;
 
-/// How often a driver looks into its index on serial numbers before it reads all devices instead. Reading a million
-/// devices takes about as long.
+/// How often a driver looks into its index on serial numbers before it reads all devices instead.
 const LOOKS: i64 = 50_000;
 
 /// Whether serial numbers are looked up at each MDM server in turn, and not among all devices at once.

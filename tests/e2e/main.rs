@@ -13,6 +13,7 @@ mod delta;
 mod demo;
 mod help;
 mod history;
+mod imports;
 mod kill_matrix;
 mod lessons;
 mod profile_files;

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use adelie_model::*;
 use adelie_rules::Scope;
-use adelie_store::page::{Action, Operated};
+use adelie_store::page::{Action, Answer, Intended, Operated};
 use adelie_store::*;
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
@@ -206,6 +206,61 @@ impl SyncStore for WatchedStore {
             Ok(committed)
         };
         self.call("commit_pages", call).await
+    }
+
+    async fn any_stored(&self, server: ServerId) -> Result<bool> {
+        self.call("any_stored", self.inner.any_stored(server)).await
+    }
+
+    async fn intend_pages(
+        &self,
+        lease: &Lease,
+        pages: &[PageCommit],
+        ahead: SendAhead,
+    ) -> Result<Option<Intended>> {
+        self.call("intend_pages", self.inner.intend_pages(lease, pages, ahead)).await
+    }
+
+    async fn commit_intended(
+        &self,
+        lease: &Lease,
+        pages: Vec<PageCommit>,
+        intended: Intended,
+        answers: Vec<Answer>,
+        now: Timestamp,
+    ) -> Result<Counts> {
+        let number = pages.len();
+        let call = async {
+            let counts = self.inner.commit_intended(lease, pages, intended, answers.clone(), now).await?;
+            self.witness.pages_committed(self.copy, lease, number);
+            let after = self.of_server(lease.server).await?;
+            for Answer { revision, settlements } in &answers {
+                self.witness.see("devices stored with their answers");
+                // What another profile is wanted for since is decided anew.
+                let still_wanted = |device: &&Device| device.assignment.wanted == Some(*revision);
+                let sent: Vec<_> =
+                    after.iter().filter(still_wanted).map(|device| device.serial.clone()).collect();
+                self.witness.settled(self.copy, lease, settlements, &sent, &after);
+            }
+            self.note_cool_downs(lease.server).await?;
+            Ok(counts)
+        };
+        self.call("commit_intended", call).await
+    }
+
+    async fn open_intents(&self, server: ServerId) -> Result<Vec<SerialNumber>> {
+        let call = async {
+            let serials = self.inner.open_intents(server).await?;
+            if !serials.is_empty() {
+                self.witness.see("intents left open");
+            }
+            Ok(serials)
+        };
+        self.call("open_intents", call).await
+    }
+
+    async fn close_intents(&self, lease: &Lease) -> Result<()> {
+        self.call("close_intents", self.inner.close_intents(lease)).await
     }
 
     async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()> {

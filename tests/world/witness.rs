@@ -95,7 +95,7 @@ impl Witness {
         self.state().violations.first().cloned()
     }
 
-    fn see(&self, what: &'static str) {
+    pub fn see(&self, what: &'static str) {
         *self.state().seen.entry(what).or_default() += 1;
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use adelie_dep::Error;
 use adelie_dep::endpoints::{assign_profile, device_details, fetch_devices};
 use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, Timestamp, halt};
+use adelie_store::page::Answer;
 use adelie_store::{Claim, DueGroup, Settlement};
 use chrono::TimeDelta;
 use futures_util::StreamExt;
@@ -57,8 +58,27 @@ impl Group {
     }
 }
 
+/// What was sent in one request.
+pub(crate) struct Sent {
+    pub(crate) revision: RevisionId,
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) outcome: Outcome,
+}
+
+impl Sent {
+    /// The answer per device, if there was one.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        match &self.outcome {
+            Outcome::Settled(settlements) => {
+                Some(Answer { revision: self.revision, settlements: settlements.clone() })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What a request to assign came to.
-enum Outcome {
+pub(crate) enum Outcome {
     Settled(Vec<Settlement>),
     /// Nothing of it reached Apple.
     NotSent(Error),
@@ -76,12 +96,18 @@ impl<'a> Assigner<'a> {
     }
 
     /// Works until nothing is due and no page can come any more.
-    pub(crate) async fn assign(mut self) -> Result<AssignReport, WorkError> {
+    pub(crate) async fn assign(&mut self) -> Result<(), WorkError> {
         let worked = self.rounds().await;
         // Whatever ended it: what has not left is due again. Under a lost lease that is the next holder's to find out.
         let left = self.job.ready.close();
         worked?;
-        give_back(self.job, &left).await?;
+        give_back(self.job, &left).await
+    }
+
+    /// What it all came to, once no page can come any more.
+    pub(crate) async fn finish(mut self) -> Result<AssignReport, WorkError> {
+        // What an import had under way when the assignments were stopped.
+        self.conclude_answers().await?;
         Ok(self.report)
     }
 
@@ -119,7 +145,10 @@ impl<'a> Assigner<'a> {
                 }
             }
         }
-        let mut worked = false;
+        let mut worked = self.conclude_answers().await?;
+        if self.report.stopped_by.is_some() {
+            return Ok(worked);
+        }
         let mut asked_before = Vec::new();
         loop {
             let doubtful = store.to_read_back(&job.lease, job.now(), BATCH).await?;
@@ -156,6 +185,17 @@ impl<'a> Assigner<'a> {
             }
         }
         Ok(worked)
+    }
+
+    /// Concludes from what was answered to an import. `true` when there was something.
+    async fn conclude_answers(&mut self) -> Result<bool, WorkError> {
+        let answers = self.job.answers.take();
+        let any = !answers.is_empty();
+        for Sent { revision, claims, outcome } in answers {
+            let redefined = self.redefined.contains(&revision);
+            self.conclude(revision, redefined, &claims, outcome).await?;
+        }
+        Ok(any)
     }
 
     /// What is to be sent, most devices first: what is due, and what pages have made ready.
@@ -323,10 +363,7 @@ async fn send_batch(
     if claims.is_empty() {
         return Ok((claims, Outcome::Settled(Vec::new())));
     }
-    halt::point("assign.after_intent");
-    job.may_send()?;
-    let outcome = send(job, &claims, uuid).await;
-    halt::point("assign.answered");
+    let outcome = send(job, &claims, uuid).await?;
     if let Outcome::Settled(settlements) = &outcome {
         store.settle(&job.lease, revision, settlements, job.now()).await?;
     }
@@ -341,7 +378,19 @@ pub(crate) async fn give_back(job: &Job<'_>, serials: &[SerialNumber]) -> Result
     Ok(())
 }
 
-async fn send(job: &Job<'_>, claims: &[Claim], uuid: &ProfileUuid) -> Outcome {
+/// Sends a batch whose intent is stored.
+///
+/// # Errors
+/// `LeaseLost`; then nothing was sent.
+pub(crate) async fn send(job: &Job<'_>, claims: &[Claim], uuid: &ProfileUuid) -> Result<Outcome, WorkError> {
+    halt::point("assign.after_intent");
+    job.may_send()?;
+    let outcome = answered(job, claims, uuid).await;
+    halt::point("assign.answered");
+    Ok(outcome)
+}
+
+async fn answered(job: &Job<'_>, claims: &[Claim], uuid: &ProfileUuid) -> Outcome {
     let devices: Vec<SerialNumber> = claims.iter().map(|claim| claim.serial.clone()).collect();
     let request = assign_profile::Request { profile_uuid: uuid.clone(), devices };
     match job.client.send(&request).await {

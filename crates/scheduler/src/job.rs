@@ -6,6 +6,7 @@ use adelie_store::{Lease, MdmServer, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::answers::Answers;
 use crate::assign::Assigner;
 use crate::policy::{self, Plan};
 use crate::ready::Ready;
@@ -23,10 +24,14 @@ pub(crate) struct Job<'a> {
     pub(crate) stop: CancellationToken,
     /// Rung after every page, so that assignment starts with the first.
     pub(crate) page_stored: Notify,
+    /// Rung when Apple was asked about what a killed process has left, so that it is not asked twice.
+    pub(crate) cleared_up: Notify,
     /// Whether pages may still come.
     pub(crate) syncing: AtomicBool,
     /// Devices of stored pages that are to be sent.
     pub(crate) ready: Ready,
+    /// What Apple has answered to an import.
+    pub(crate) answers: Answers,
     /// Until when the lease is ours for certain, in milliseconds since 1970: a ttl after the last renewal was asked for.
     lease_good_until: AtomicI64,
 }
@@ -49,8 +54,10 @@ impl<'a> Job<'a> {
             observer,
             stop: stop.child_token(),
             page_stored: Notify::new(),
+            cleared_up: Notify::new(),
             syncing: AtomicBool::new(true),
             ready: Ready::default(),
+            answers: Answers::default(),
             lease_good_until: AtomicI64::new(claimed.good_until.timestamp_millis()),
         }
     }
@@ -100,10 +107,16 @@ impl<'a> Job<'a> {
                 let sync = async {
                     let result = syncer.sync(kind, trigger, restart).await;
                     self.syncing.store(false, Ordering::SeqCst);
+                    self.cleared_up.notify_one();
                     self.page_stored.notify_one();
                     result
                 };
-                let (synced, assigned) = tokio::join!(sync, Assigner::new(self).assign());
+                let mut assigner = Assigner::new(self);
+                let assign = async {
+                    self.cleared_up.notified().await;
+                    assigner.assign().await
+                };
+                let (synced, assigned) = tokio::join!(sync, assign);
                 let ended = synced?;
                 report.attention = ended.attention;
                 report.sync_error = ended.error;
@@ -111,7 +124,8 @@ impl<'a> Job<'a> {
                 let up_to_it = Some(RunId(ended.run.0 + 1));
                 let latest = store.runs(Some(self.server.id), up_to_it, 1).await?;
                 report.run = latest.into_iter().find(|run| run.id == ended.run);
-                report.assigned = assigned?;
+                assigned?;
+                report.assigned = assigner.finish().await?;
                 self.forget_old().await?;
             }
             Plan::NotDue | Plan::TooEarly { .. } => {
@@ -120,7 +134,9 @@ impl<'a> Job<'a> {
                 }
                 self.syncing.store(false, Ordering::SeqCst);
                 report.attention.clone_from(&self.server.attention);
-                report.assigned = Assigner::new(self).assign().await?;
+                let mut assigner = Assigner::new(self);
+                assigner.assign().await?;
+                report.assigned = assigner.finish().await?;
             }
         }
         Ok(report)

@@ -8,10 +8,12 @@
 //! Nothing here knows a database driver or reads the real clock.
 
 mod alerts;
+mod answers;
 mod assign;
 mod connector;
 mod engine;
 mod error;
+mod import;
 mod job;
 pub mod policy;
 mod publish;

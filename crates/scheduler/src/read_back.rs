@@ -1,6 +1,8 @@
+use std::collections::HashSet;
+
 use adelie_dep::endpoints::device_details::{self, Detail};
 use adelie_dep::{Client, DeviceResult, Error};
-use adelie_model::SerialNumber;
+use adelie_model::{ProfileStatus, SerialNumber};
 use adelie_store::Details;
 use adelie_store::page::Record;
 use chrono::TimeDelta;
@@ -43,16 +45,43 @@ pub(crate) async fn refresh(
 ) -> Result<Vec<Shown>, WorkError> {
     let mut all = Vec::with_capacity(serials.len());
     for batch in serials.chunks(device_details::MAX_SERIALS) {
-        let request = device_details::Request { devices: batch.to_vec() };
-        let response = match retry::patiently(job, &request).await {
-            Ok(response) => response,
-            Err(error) => return Err(job.apple("tell what it shows for devices", error).await),
-        };
-        let mut shown = shown(response, batch);
+        let mut shown = ask(job, batch).await?;
         store(job, &shown, add).await?;
         all.append(&mut shown);
     }
     Ok(all)
+}
+
+/// Asks Apple about the devices of intents whose pages were never stored, and about `others`, stored ones in doubt. Of
+/// the intended ones those are stored that show a profile: what their pages say, fetched again, may be older. The rest
+/// is new with its page.
+pub(crate) async fn intended(
+    job: &Job<'_>,
+    intended: &[SerialNumber],
+    others: &[SerialNumber],
+) -> Result<(), WorkError> {
+    let unstored: HashSet<&SerialNumber> = intended.iter().collect();
+    for batch in [intended, others].concat().chunks(device_details::MAX_SERIALS) {
+        let mut shown = ask(job, batch).await?;
+        shown.retain(|one| match one {
+            Shown::Device(record) => !unstored.contains(&record.serial) || shows_a_profile(record),
+            Shown::NotOurs(serial) | Shown::Unclear(serial) => !unstored.contains(serial),
+        });
+        store(job, &shown, true).await?;
+    }
+    Ok(())
+}
+
+fn shows_a_profile(record: &Record) -> bool {
+    matches!(record.actual.profile_status, Some(ProfileStatus::Assigned | ProfileStatus::Pushed))
+}
+
+async fn ask(job: &Job<'_>, batch: &[SerialNumber]) -> Result<Vec<Shown>, WorkError> {
+    let request = device_details::Request { devices: batch.to_vec() };
+    match retry::patiently(job, &request).await {
+        Ok(response) => Ok(shown(response, batch)),
+        Err(error) => Err(job.apple("tell what it shows for devices", error).await),
+    }
 }
 
 /// Asks Apple about devices, once and without storing anything.

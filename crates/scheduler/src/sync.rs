@@ -2,12 +2,15 @@ use std::time::Duration;
 
 use adelie_dep::endpoints::{account, fetch_devices, sync_devices};
 use adelie_dep::{CursorProblem, DevicePage, Error};
-use adelie_model::{Cursor, RunId, RunOutcome, SyncKind, SyncPhase, SyncRun, TokenState, Trigger, halt};
+use adelie_model::{
+    Cursor, RunId, RunOutcome, SyncKind, SyncPhase, SyncRun, Timestamp, TokenState, Trigger, halt,
+};
 use adelie_store::page::Record;
 use adelie_store::{Account, PageCommit, RunEnd, RunStart, SendAhead};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::assign::give_back;
+use crate::import::{self, Departure, Flight, Listed};
 use crate::job::Job;
 use crate::record::record;
 use crate::{Progress, Request, WorkError, policy, retry};
@@ -50,6 +53,20 @@ struct Fetched {
     more: bool,
     /// Apple answered with the cursor it was sent and says that there is more (field lesson L2).
     same_cursor: bool,
+}
+
+impl Fetched {
+    fn into_commit(self, run: RunId, seen_run: RunId, phase: SyncPhase, now: Timestamp) -> PageCommit {
+        PageCommit { run, seen_run, phase, records: self.records, cursor: self.cursor, more: self.more, now }
+    }
+}
+
+/// Pages on their way to the store, in their order.
+enum Group {
+    /// Their assignments are under way.
+    Flight(Flight),
+    /// They are stored before anything is sent; whoever made them waits for it.
+    Pages(Vec<PageCommit>, oneshot::Sender<()>),
 }
 
 impl<'a> Syncer<'a> {
@@ -101,6 +118,10 @@ impl<'a> Syncer<'a> {
     /// `Ok(None)` when the cursor is lost; else what waits for an operator, if anything.
     async fn pages_and_removals(&self, run: &SyncRun) -> Result<Option<Option<String>>, WorkError> {
         let limit = self.page_limit(run).await?;
+        if self.job.server.last_full_at.is_none() {
+            import::clear_up(self.job).await?;
+        }
+        self.job.cleared_up.notify_one();
         let position = self.job.store().position(self.job.server.id).await?;
         let full = position.full.filter(|_| run.kind == SyncKind::Full);
         let seen_run = full.as_ref().map_or(run.id, |full| full.generation);
@@ -154,18 +175,85 @@ impl<'a> Syncer<'a> {
         seen_run: RunId,
         limit: u32,
     ) -> Result<PhaseEnd, WorkError> {
+        let at_start = phase == SyncPhase::Fetch && cursor.is_none();
         // Pages wait here while those before them are written; the next one is on its way.
-        let (sender, mut pages) = mpsc::channel(GROUP);
-        let fetching = self.fetch(phase, cursor, limit, sender);
-        let writing = async {
-            let mut group = Vec::with_capacity(GROUP);
-            while pages.recv_many(&mut group, GROUP).await > 0 {
-                self.commit(run, phase, seen_run, std::mem::take(&mut group)).await?;
+        let (fetched, pages) = mpsc::channel(GROUP);
+        let (prepared, groups) = mpsc::channel(1);
+        let (departing, departures) = mpsc::channel(1);
+        let (end, (), (), ()) = tokio::try_join!(
+            async { Ok(self.fetch(phase, cursor, limit, fetched).await) },
+            async {
+                let mut listed = if at_start { self.nothing_listed().await? } else { None };
+                let commit = |page: Fetched| page.into_commit(run.id, seen_run, phase, self.job.now());
+                self.prepare(pages, commit, listed.as_mut(), prepared, departing).await
+            },
+            import::fly(self.job, departures),
+            self.write(groups),
+        )?;
+        end
+    }
+
+    /// For the first listing of an MDM server of which no device is stored.
+    async fn nothing_listed(&self) -> Result<Option<Listed>, WorkError> {
+        let job = self.job;
+        if job.server.last_full_at.is_some() || job.store().any_stored(job.server.id).await? {
+            return Ok(None);
+        }
+        Ok(Some(Listed::new()))
+    }
+
+    /// Makes groups of the pages that have come, and sends the assignments of new devices if several pages wait.
+    async fn prepare(
+        &self,
+        mut pages: mpsc::Receiver<Fetched>,
+        commit: impl Fn(Fetched) -> PageCommit,
+        mut listed: Option<&mut Listed>,
+        prepared: mpsc::Sender<Group>,
+        departing: mpsc::Sender<Departure>,
+    ) -> Result<(), WorkError> {
+        let job = self.job;
+        let mut group = Vec::with_capacity(GROUP);
+        while pages.recv_many(&mut group, GROUP).await > 0 {
+            if group.iter().any(|page| page.same_cursor) {
+                let times = job.store().set_stuck(&job.lease, true).await?;
+                tracing::warn!(server = %job.server.name, times, "Apple answered with the cursor that it was sent");
             }
-            Ok::<(), WorkError>(())
-        };
-        let (fetched, ()) = tokio::try_join!(async { Ok(fetching.await) }, writing)?;
-        fetched
+            let mut pages: Vec<_> = group.drain(..).map(&commit).collect();
+            let new = listed.as_mut().is_some_and(|listed| listed.takes_in(&pages));
+            if new && pages.len() > 1 && job.ready.has_room() {
+                match import::intend(job, pages).await? {
+                    Ok((flight, departure)) => {
+                        // A closed channel means that somebody has failed; that error is the one to report.
+                        if let Some(departure) = departure {
+                            let _ = departing.send(departure).await;
+                        }
+                        let _ = prepared.send(Group::Flight(flight)).await;
+                        continue;
+                    }
+                    Err(back) => pages = back,
+                }
+            }
+            let (written, done) = oneshot::channel();
+            let _ = prepared.send(Group::Pages(pages, written)).await;
+            // Meanwhile more pages may come, to be stored in one transaction.
+            let _ = done.await;
+        }
+        Ok(())
+    }
+
+    /// Stores groups of pages, in their order.
+    async fn write(&self, mut groups: mpsc::Receiver<Group>) -> Result<(), WorkError> {
+        while let Some(group) = groups.recv().await {
+            match group {
+                Group::Flight(flight) => import::store(self.job, flight).await?,
+                Group::Pages(pages, written) => {
+                    self.commit(&pages).await?;
+                    // Nobody waits any more when somebody else has failed.
+                    let _ = written.send(());
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn fetch(
@@ -257,44 +345,24 @@ impl<'a> Syncer<'a> {
         }
     }
 
-    async fn commit(
-        &self,
-        run: &SyncRun,
-        phase: SyncPhase,
-        seen_run: RunId,
-        pages: Vec<Fetched>,
-    ) -> Result<(), WorkError> {
+    /// Stores pages, and makes ready what they find due.
+    async fn commit(&self, pages: &[PageCommit]) -> Result<(), WorkError> {
         let job = self.job;
         let now = job.now();
-        let counts: Vec<u64> = pages.iter().map(|page| page.records.len() as u64).collect();
-        if pages.iter().any(|page| page.same_cursor) {
-            let times = job.store().set_stuck(&job.lease, true).await?;
-            tracing::warn!(server = %job.server.name, times, "Apple answered with the cursor that it was sent");
-        }
-        let commit = |page: Fetched| PageCommit {
-            run: run.id,
-            seen_run,
-            phase,
-            records: page.records,
-            cursor: page.cursor,
-            more: page.more,
-            now,
-        };
-        let commits: Vec<_> = pages.into_iter().map(commit).collect();
         let verify_after = job.settings.verify_after;
         tokio::select! {
             () = job.ready.room() => {}
             () = job.engine.clock.sleep(PATIENCE) => {}
         }
         let ahead = job.ready.has_room().then(|| SendAhead { verify_at: now + verify_after });
-        let committed = job.store().commit_pages(&job.lease, &commits, ahead).await?;
+        let committed = job.store().commit_pages(&job.lease, pages, ahead).await?;
         halt::point("page.after_commit");
         // Half of the time is for the request itself.
         let left = job.ready.add(committed.ready, now + verify_after / 2);
         give_back(job, &left).await?;
         job.page_stored.notify_one();
-        for records in counts {
-            job.notice(Progress::Page { records });
+        for page in pages {
+            job.notice(Progress::Page { records: page.records.len() as u64 });
         }
         Ok(())
     }

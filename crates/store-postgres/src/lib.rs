@@ -16,6 +16,7 @@ mod devices;
 mod failure;
 mod fence;
 mod history;
+mod intents;
 mod leases;
 mod open;
 mod operate;

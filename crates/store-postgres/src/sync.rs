@@ -1,11 +1,13 @@
 //! Syncs: runs, pages, positions.
 
+use std::panic::resume_unwind;
 use std::time::Instant;
 
 use adelie_model::{
-    Counts, Device, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt, to_millis,
+    Counts, Device, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt,
+    to_millis,
 };
-use adelie_store::page::{self, NewEvent};
+use adelie_store::page::{self, Answer, Intended, NewEvent, PagePlan};
 use adelie_store::{
     AbsentCount, Committed, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead, StoreError,
     SyncPosition, SyncStore,
@@ -13,10 +15,12 @@ use adelie_store::{
 use async_trait::async_trait;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::Mutex;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{Attempt, run};
 use crate::rows::{self, PositionRow, RunRow};
-use crate::{PostgresStore, batch, fence, history};
+use crate::{PostgresStore, batch, fence, history, intents};
 
 #[async_trait]
 impl SyncStore for PostgresStore {
@@ -35,6 +39,49 @@ impl SyncStore for PostgresStore {
         ahead: Option<SendAhead>,
     ) -> Result<Committed> {
         run("commit pages", move || commit(&self.pool, lease, pages, ahead)).await
+    }
+
+    async fn any_stored(&self, server: ServerId) -> Result<bool> {
+        run("look for stored devices", move || any_stored(&self.pool, server)).await
+    }
+
+    async fn intend_pages(
+        &self,
+        lease: &Lease,
+        pages: &[PageCommit],
+        ahead: SendAhead,
+    ) -> Result<Option<Intended>> {
+        run("store what pages are to send", move || intents::intend(&self.pool, lease, pages, ahead)).await
+    }
+
+    async fn commit_intended(
+        &self,
+        lease: &Lease,
+        pages: Vec<PageCommit>,
+        intended: Intended,
+        answers: Vec<Answer>,
+        now: Timestamp,
+    ) -> Result<Counts> {
+        let (pool, lease) = (self.pool.clone(), lease.clone());
+        // A task of its own, because PostgreSQL would wait while the caller works out the next pages.
+        let commit = tokio::spawn(async move {
+            // A try that PostgreSQL breaks off leaves what it has settled as it is: the next one settles it the same.
+            let intended = &Mutex::new(intended);
+            let (pool, lease, pages, answers) = (&pool, &lease, &pages, &answers);
+            run("store pages with their assignments", move || {
+                intents::commit(pool, lease, pages, intended, answers, now)
+            })
+            .await
+        });
+        AbortOnDropHandle::new(commit).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+    }
+
+    async fn open_intents(&self, server: ServerId) -> Result<Vec<SerialNumber>> {
+        run("look for open intents", move || intents::open(&self.pool, server)).await
+    }
+
+    async fn close_intents(&self, lease: &Lease) -> Result<()> {
+        run("forget intents", move || intents::close(&self.pool, lease)).await
     }
 
     async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()> {
@@ -148,24 +195,36 @@ async fn commit(
     // All of them at once, in the order in which everybody locks them.
     let serials: Vec<_> = pages.iter().flat_map(|page| page::serials(&page.records)).collect();
     let existing = batch::load_by_serial(&mut transaction, server, &serials).await?;
-    let group = page::plan_group(server, fenced.first_import, pages, existing, &policy, ahead);
-    let mut committed = Committed { ready: group.ready, counts: Counts::default() };
-    for (page, mut plan) in pages.iter().zip(group.pages) {
-        batch::write(&mut transaction, server, &mut plan.writes, None).await?;
-        batch::write(&mut transaction, server, &mut plan.sent, Some(lease)).await?;
-        batch::seen(&mut transaction, server, &plan.seen, Some(page.seen_run), page.now).await?;
-        batch::events(&mut transaction, server, Some(page.run), &plan.events, page.now).await?;
-        count(&mut transaction, server, page.run, &plan.counts).await?;
-        move_on(&mut transaction, server, page).await?;
-        committed.counts += plan.counts;
-    }
+    let mut group = page::plan_group(server, fenced.first_import, pages, existing, &policy, ahead);
+    let counts = write_pages(&mut transaction, lease, pages, &mut group.pages).await?;
     halt::point("page.before_commit");
     transaction.commit().await?;
     tracing::debug!(
-        %server, pages = pages.len(), records = committed.counts.records,
+        %server, pages = pages.len(), records = counts.records,
         millis = started.elapsed().as_millis(), "committed pages"
     );
-    Ok(committed)
+    Ok(Committed { counts, ready: group.ready })
+}
+
+/// Writes what pages change, with the last one's cursor. Returns what they did.
+pub(crate) async fn write_pages(
+    transaction: &mut PgConnection,
+    lease: &Lease,
+    pages: &[PageCommit],
+    plans: &mut [PagePlan],
+) -> Attempt<Counts> {
+    let server = lease.server;
+    let mut counts = Counts::default();
+    for (page, plan) in pages.iter().zip(plans) {
+        batch::write(transaction, server, &mut plan.writes, None).await?;
+        batch::write(transaction, server, &mut plan.sent, Some(lease)).await?;
+        batch::seen(transaction, server, &plan.seen, Some(page.seen_run), page.now).await?;
+        batch::events(transaction, server, Some(page.run), &plan.events, page.now).await?;
+        count(transaction, server, page.run, &plan.counts).await?;
+        move_on(transaction, server, page).await?;
+        counts += plan.counts;
+    }
+    Ok(counts)
 }
 
 /// Adds to what a run has counted.
@@ -204,6 +263,11 @@ async fn move_on(transaction: &mut PgConnection, server: ServerId, page: &PageCo
     };
     sqlx::query(statement).bind(server.0).bind(page.cursor.as_str()).execute(transaction).await?;
     Ok(())
+}
+
+async fn any_stored(pool: &PgPool, server: ServerId) -> Attempt<bool> {
+    let any = sqlx::query_scalar("-- any_stored\nSELECT EXISTS (SELECT 1 FROM devices WHERE server_id = $1)");
+    Ok(any.bind(server.0).fetch_one(pool).await?)
 }
 
 async fn forget_cursor(pool: &PgPool, lease: &Lease) -> Attempt<()> {
@@ -275,7 +339,7 @@ async fn remove_absent(
     .bind(i64::from(limit))
     .fetch_all(&mut *transaction)
     .await?;
-    let serials: Vec<_> = serials.into_iter().map(adelie_model::SerialNumber::from_apple).collect();
+    let serials: Vec<_> = serials.into_iter().map(SerialNumber::from_apple).collect();
     let devices = batch::load(&mut transaction, server, &serials).await?;
     let (mut devices, events) =
         remove(devices, "A complete list of Apple's did not show it at this MDM server any more", now);

@@ -79,8 +79,8 @@ pub(crate) async fn write(
     writes: &Writes,
     sent_by: Option<&Lease>,
 ) -> Attempt<()> {
-    upsert(transaction, &writes.new, sent_by).await?;
-    upsert(transaction, &writes.known, sent_by).await
+    put(transaction, &writes.new, sent_by, Put::Insert).await?;
+    put(transaction, &writes.known, sent_by, Put::Upsert).await
 }
 
 /// Inserts or replaces devices, whole; the epoch under which they were sent becomes that of the lease by which they
@@ -90,14 +90,32 @@ pub(crate) async fn upsert(
     devices: &[Device],
     sent_by: Option<&Lease>,
 ) -> Attempt<()> {
+    put(transaction, devices, sent_by, Put::Upsert).await
+}
+
+/// What becomes of a device that is stored already.
+#[derive(Clone, Copy)]
+enum Put {
+    /// It is an error: the device was to be new.
+    Insert,
+    /// It is replaced.
+    Upsert,
+}
+
+async fn put(
+    transaction: &mut SqliteConnection,
+    devices: &[Device],
+    sent_by: Option<&Lease>,
+    put: Put,
+) -> Attempt<()> {
     let epoch = sent_by.map_or(0, |lease| lease.epoch);
     let mut parts = parts(devices);
     let Some(first) = parts.next() else { return Ok(()) };
-    let mut query = upsert_query(first, epoch)?;
+    let mut query = put_query(first, epoch, put)?;
     // While SQLite writes some, the next are got ready.
     for part in parts {
         let (written, next) =
-            tokio::join!(query.execute(&mut *transaction), async { upsert_query(part, epoch) });
+            tokio::join!(query.execute(&mut *transaction), async { put_query(part, epoch, put) });
         written?;
         query = next?;
     }
@@ -116,9 +134,16 @@ fn parts(mut devices: &[Device]) -> impl Iterator<Item = (usize, &[Device])> {
 }
 
 /// The statement that writes a part.
-fn upsert_query((place, devices): (usize, &[Device]), epoch: i64) -> Attempt<Query<'_>> {
-    static STATEMENTS: [OnceLock<String>; SIZES.len()] = [const { OnceLock::new() }; SIZES.len()];
-    let statement = STATEMENTS[place].get_or_init(|| upsert_statement(SIZES[place]));
+fn put_query((place, devices): (usize, &[Device]), epoch: i64, put: Put) -> Attempt<Query<'_>> {
+    type Statements = [OnceLock<String>; SIZES.len()];
+    static INSERTS: Statements = [const { OnceLock::new() }; SIZES.len()];
+    static UPSERTS: Statements = [const { OnceLock::new() }; SIZES.len()];
+    let statement = match put {
+        Put::Insert => INSERTS[place].get_or_init(|| put_statement(SIZES[place], put)),
+        Put::Upsert => {
+            UPSERTS[place].get_or_init(|| format!("{} {ON_CONFLICT}", put_statement(SIZES[place], put)))
+        }
+    };
     // Made of literals of this file alone; every value is bound.
     let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
     for device in devices {
@@ -127,18 +152,26 @@ fn upsert_query((place, devices): (usize, &[Device]), epoch: i64) -> Attempt<Que
     Ok(query)
 }
 
-fn upsert_statement(size: usize) -> String {
+fn put_statement(size: usize, put: Put) -> String {
+    // Without `OR FAIL` SQLite would note how to undo each statement; the transaction is undone as a whole.
+    let insert = match put {
+        Put::Insert => "INSERT OR FAIL",
+        Put::Upsert => "INSERT",
+    };
     let row = format!("({})", ["?"; DEVICE_COLUMNS + 1].join(", "));
     let rows = vec![row; size].join(", ");
     format!(
-        "-- upsert_devices
-         INSERT INTO devices (server_id, serial, model, description, color, asset_tag, device_family, os,
+        "-- put_devices
+         {insert} INTO devices (server_id, serial, model, description, color, asset_tag, device_family, os,
              profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
              device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
              seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id,
              op_digest, hold, sent_epoch)
-         VALUES {rows}
-         ON CONFLICT (server_id, serial) DO UPDATE SET
+         VALUES {rows}"
+    )
+}
+
+const ON_CONFLICT: &str = "ON CONFLICT (server_id, serial) DO UPDATE SET
              model = excluded.model, description = excluded.description, color = excluded.color,
              asset_tag = excluded.asset_tag, device_family = excluded.device_family, os = excluded.os,
              profile_status = excluded.profile_status, profile_uuid = excluded.profile_uuid,
@@ -154,9 +187,7 @@ fn upsert_statement(size: usize) -> String {
              next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id,
              op_digest = excluded.op_digest, hold = excluded.hold,
              -- Epochs only grow, and none is 0.
-             sent_epoch = max(sent_epoch, excluded.sent_epoch)"
-    )
-}
+             sent_epoch = max(sent_epoch, excluded.sent_epoch)";
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 

@@ -1,19 +1,22 @@
 //! Syncs: runs, pages, positions.
 
+use std::panic::resume_unwind;
+
 use adelie_model::{
-    Counts, Cursor, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt,
+    Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt,
 };
-use adelie_store::page;
+use adelie_store::page::{self, Answer, Intended, PagePlan};
 use adelie_store::{
     AbsentCount, Committed, FullPhase, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead,
     StoreError, SyncPosition, SyncStore,
 };
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{Attempt, run};
 use crate::rows::{self, count, word};
-use crate::{SqliteStore, absent, batch, fence, retention};
+use crate::{SqliteStore, absent, batch, fence, intents, retention};
 
 #[async_trait]
 impl SyncStore for SqliteStore {
@@ -106,22 +109,59 @@ impl SyncStore for SqliteStore {
             let serials: Vec<_> = pages.iter().flat_map(|page| page::serials(&page.records)).collect();
             let existing = batch::load(&mut transaction, lease.server, &serials).await?;
             let group = page::plan_group(lease.server, fenced.first_import, pages, existing, &policy, ahead);
-            let mut committed = Committed { ready: group.ready, counts: Counts::default() };
-            for (page, plan) in pages.iter().zip(group.pages) {
-                batch::write(&mut transaction, &plan.writes, None).await?;
-                batch::write(&mut transaction, &plan.sent, Some(lease)).await?;
-                batch::seen(&mut transaction, lease.server, &plan.seen, Some(page.seen_run), page.now)
-                    .await?;
-                batch::events(&mut transaction, lease.server, Some(page.run), &plan.events, page.now).await?;
-                add_counts(&mut transaction, page.run, &plan.counts).await?;
-                move_cursor(&mut transaction, lease.server, page).await?;
-                committed.counts += plan.counts;
-            }
+            let counts = write_pages(&mut transaction, lease, pages, group.pages).await?;
             halt::point("page.before_commit");
             transaction.commit().await?;
-            Ok(committed)
+            Ok(Committed { counts, ready: group.ready })
         })
         .await
+    }
+
+    async fn any_stored(&self, server: ServerId) -> Result<bool> {
+        run("look for stored devices", async {
+            let any = sqlx::query_scalar(
+                "-- any_stored\nSELECT EXISTS (SELECT 1 FROM devices WHERE server_id = ?1)",
+            );
+            Ok(any.bind(server.0).fetch_one(&mut *self.read().await?).await?)
+        })
+        .await
+    }
+
+    async fn intend_pages(
+        &self,
+        lease: &Lease,
+        pages: &[PageCommit],
+        ahead: SendAhead,
+    ) -> Result<Option<Intended>> {
+        run("store what pages are to send", async { intents::intend(self, lease, pages, ahead).await }).await
+    }
+
+    async fn commit_intended(
+        &self,
+        lease: &Lease,
+        pages: Vec<PageCommit>,
+        intended: Intended,
+        answers: Vec<Answer>,
+        now: Timestamp,
+    ) -> Result<Counts> {
+        let (store, lease) = (self.clone(), lease.clone());
+        // A task of its own, because SQLite would wait while the caller works out the next pages.
+        let commit =
+            tokio::spawn(
+                async move { intents::commit(&store, &lease, &pages, intended, &answers, now).await },
+            );
+        run("store pages with their assignments", async {
+            AbortOnDropHandle::new(commit).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+        })
+        .await
+    }
+
+    async fn open_intents(&self, server: ServerId) -> Result<Vec<SerialNumber>> {
+        run("look for open intents", async { intents::open(self, server).await }).await
+    }
+
+    async fn close_intents(&self, lease: &Lease) -> Result<()> {
+        run("forget intents", async { intents::close(self, lease).await }).await
     }
 
     async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()> {
@@ -292,6 +332,26 @@ impl SyncStore for SqliteStore {
         })
         .await
     }
+}
+
+/// Writes what pages change, with the last one's cursor. Returns what they did.
+pub(crate) async fn write_pages(
+    transaction: &mut SqliteConnection,
+    lease: &Lease,
+    pages: &[PageCommit],
+    plans: Vec<PagePlan>,
+) -> Attempt<Counts> {
+    let mut counts = Counts::default();
+    for (page, plan) in pages.iter().zip(plans) {
+        batch::write(transaction, &plan.writes, None).await?;
+        batch::write(transaction, &plan.sent, Some(lease)).await?;
+        batch::seen(transaction, lease.server, &plan.seen, Some(page.seen_run), page.now).await?;
+        batch::events(transaction, lease.server, Some(page.run), &plan.events, page.now).await?;
+        add_counts(transaction, page.run, &plan.counts).await?;
+        move_cursor(transaction, lease.server, page).await?;
+        counts += plan.counts;
+    }
+    Ok(counts)
 }
 
 async fn add_counts(transaction: &mut SqliteConnection, run: RunId, counts: &Counts) -> Attempt<()> {

@@ -1,9 +1,10 @@
 use adelie_model::{
-    Counts, Cursor, RunId, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger,
+    Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp,
+    Trigger,
 };
 use async_trait::async_trait;
 
-use crate::page::{Ready, Record};
+use crate::page::{Answer, Intended, Ready, Record};
 use crate::{Lease, Result};
 
 /// Where a full sync stands that has begun and not ended. It survives its process.
@@ -151,6 +152,45 @@ pub trait SyncStore: Send + Sync {
         pages: &[PageCommit],
         ahead: Option<SendAhead>,
     ) -> Result<Committed>;
+
+    /// Whether any device of an MDM server is stored, be it one that has left.
+    async fn any_stored(&self, server: ServerId) -> Result<bool>;
+
+    /// Works out consecutive pages of one run and phase of which no device is stored, nor on its way to be, as the
+    /// caller knows; and stores nothing but the intent to send those that are due. Whoever asks sends them next, and
+    /// then stores the pages by [`commit_intended`](Self::commit_intended). `None` when a device is in two of the pages;
+    /// then nothing is stored, and the pages are for [`commit_pages`](Self::commit_pages).
+    ///
+    /// # Errors
+    /// `LeaseLost`; then nothing is stored.
+    async fn intend_pages(
+        &self,
+        lease: &Lease,
+        pages: &[PageCommit],
+        ahead: SendAhead,
+    ) -> Result<Option<Intended>>;
+
+    /// Stores pages that were intended, as [`commit_pages`](Self::commit_pages) would, with what Apple has answered
+    /// since, as [`settle`](crate::AssignStore::settle) would; and forgets the intent. Devices of which Apple has not
+    /// answered are `sent`. The records of the pages are not looked at again.
+    ///
+    /// # Errors
+    /// `LeaseLost`, or another when a device is stored already; then nothing of any page is stored.
+    async fn commit_intended(
+        &self,
+        lease: &Lease,
+        pages: Vec<PageCommit>,
+        intended: Intended,
+        answers: Vec<Answer>,
+        now: Timestamp,
+    ) -> Result<Counts>;
+
+    /// The devices of intents whose pages were not stored, because a process was killed or met with an error. They may
+    /// have been sent: Apple has to be asked about them before their pages are stored (field lesson L29).
+    async fn open_intents(&self, server: ServerId) -> Result<Vec<SerialNumber>>;
+
+    /// Forgets all intents of the lease's MDM server, because Apple was asked about their devices.
+    async fn close_intents(&self, lease: &Lease) -> Result<()>;
 
     /// Forgets the delta cursor, because Apple does not know it any more.
     async fn forget_delta_cursor(&self, lease: &Lease) -> Result<()>;

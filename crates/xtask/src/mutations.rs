@@ -35,10 +35,10 @@ const MUTATIONS: &[Mutation] = &[
         name: "cursor-first",
         about: "the cursor is stored before the devices of its page",
         file: "crates/scheduler/src/sync.rs",
-        find: "let committed = job.store().commit_pages(&job.lease, &commits, ahead).await?;",
-        replace: "let early: Vec<_> =\n            commits.iter().map(|page| PageCommit { records: Vec::new(), ..page.clone() }).collect();\n        \
+        find: "let committed = job.store().commit_pages(&job.lease, pages, ahead).await?;",
+        replace: "let early: Vec<_> =\n            pages.iter().map(|page| PageCommit { records: Vec::new(), ..page.clone() }).collect();\n        \
                   job.store().commit_pages(&job.lease, &early, None).await?;\n        \
-                  let committed = job.store().commit_pages(&job.lease, &commits, ahead).await?;",
+                  let committed = job.store().commit_pages(&job.lease, pages, ahead).await?;",
     },
     Mutation {
         name: "results-dropped",

@@ -62,6 +62,17 @@ impl World {
         }
     }
 
+    /// The devices whose assignment was sent, or is about to be, and whose outcome is not stored.
+    pub fn in_doubt(&self) -> Vec<String> {
+        let ledger = self.ledger();
+        let sent = "-- sent_devices\nSELECT serial FROM devices WHERE assign_state = 'sent' ORDER BY serial";
+        let intended = match ledger {
+            Ledger::Sqlite(_) => "-- intended_devices\nSELECT value FROM intents, json_each(serials)",
+            Ledger::Postgres(_) => "-- intended_devices\nSELECT unnest(serials) FROM intents",
+        };
+        [ledger.column(sent), ledger.column(intended)].concat()
+    }
+
     pub fn data_dir(&self) -> PathBuf {
         self.home.path().join("data")
     }

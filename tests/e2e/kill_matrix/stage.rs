@@ -188,8 +188,7 @@ impl Stage {
 
     /// The devices whose assignment was sent, or is about to be, and whose outcome is not stored.
     pub fn in_doubt(&self) -> Vec<String> {
-        let sent = "-- sent_devices\nSELECT serial FROM devices WHERE assign_state = 'sent' ORDER BY serial";
-        self.world.ledger().column(sent)
+        self.world.in_doubt()
     }
 
     /// The number of the newest event.

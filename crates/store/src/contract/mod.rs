@@ -16,6 +16,7 @@ pub mod decide;
 pub mod devices;
 pub mod full_sync;
 pub mod history;
+pub mod intents;
 pub mod leases;
 pub mod operate;
 pub mod pages;
@@ -121,6 +122,13 @@ macro_rules! contract_tests {
                 a_profile_uuid_is_never_overwritten,
                 a_refusal_is_kept_until_apple_takes_the_profile,
                 a_forgotten_profile_is_defined_again,
+            }
+            intents {
+                only_the_intent_is_stored_before_the_answers,
+                answers_make_of_intended_pages_what_they_make_of_stored_ones,
+                pages_with_known_devices_are_refused,
+                intents_under_a_lost_lease_are_the_next_holders,
+                a_default_changed_meanwhile_decides_intended_pages,
             }
             leases {
                 one_lease_per_server,

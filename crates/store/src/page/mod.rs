@@ -7,6 +7,7 @@ mod digest;
 mod events;
 mod fold;
 mod group;
+mod intended;
 mod merge;
 mod operate;
 mod record;
@@ -23,6 +24,7 @@ pub use ahead::{Ready, send_ahead};
 pub use decide::{Known, decide};
 pub use events::{NewEvent, settled};
 pub use group::{GroupPlan, plan_group};
+pub use intended::{Answer, Intended, intend};
 pub use operate::{Action, Operated, Outcome, operate};
 pub use record::{Record, Source};
 

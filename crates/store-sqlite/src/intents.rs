@@ -1,0 +1,102 @@
+//! Intents: what was to be sent before anything else of its pages is stored.
+
+use adelie_model::{Counts, SerialNumber, ServerId, Timestamp, halt, to_millis};
+use adelie_store::page::{self, Answer, Intended};
+use adelie_store::{Lease, PageCommit, SendAhead};
+use sqlx::SqliteConnection;
+
+use crate::failure::Attempt;
+use crate::{SqliteStore, batch, fence, rows, sync};
+
+/// Works out pages of which no device is stored, and stores the intent to send what they find due.
+pub(crate) async fn intend(
+    store: &SqliteStore,
+    lease: &Lease,
+    pages: &[PageCommit],
+    ahead: SendAhead,
+) -> Attempt<Option<Intended>> {
+    // Beside the transaction that stores the pages before; what has changed until these are stored counts then.
+    let mut reader = store.read().await?;
+    let fenced = fence::pass(&mut reader, lease).await?;
+    let policy = batch::policy(&mut reader, lease.server).await?;
+    drop(reader);
+    let Some(mut intended) = page::intend(lease.server, fenced.first_import, pages, policy, ahead) else {
+        return Ok(None);
+    };
+    let sent: Vec<_> = intended.serials().collect();
+    if sent.is_empty() {
+        return Ok(Some(intended));
+    }
+    let mut transaction = store.write().await?;
+    fence::pass(&mut transaction, lease).await?;
+    let id: i64 = sqlx::query_scalar(
+        "-- add_intent
+         INSERT INTO intents (server_id, serials, at) VALUES (?1, ?2, ?3) RETURNING id",
+    )
+    .bind(lease.server.0)
+    .bind(batch::list(&sent)?)
+    .bind(to_millis(store.clock.now()).timestamp_millis())
+    .fetch_one(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    intended.intent = Some(id);
+    Ok(Some(intended))
+}
+
+/// Stores pages with what Apple has answered.
+pub(crate) async fn commit(
+    store: &SqliteStore,
+    lease: &Lease,
+    pages: &[PageCommit],
+    mut intended: Intended,
+    answers: &[Answer],
+    now: Timestamp,
+) -> Attempt<Counts> {
+    let mut transaction = store.write().await?;
+    fence::pass(&mut transaction, lease).await?;
+    let policy = batch::policy(&mut transaction, lease.server).await?;
+    let events = intended.settle(answers, &policy, to_millis(now));
+    let counts = sync::write_pages(&mut transaction, lease, pages, intended.group.pages).await?;
+    batch::events(&mut transaction, lease.server, None, &events, now).await?;
+    forget(&mut transaction, intended.intent).await?;
+    halt::point("settle.before_commit");
+    halt::point("page.before_commit");
+    transaction.commit().await?;
+    Ok(counts)
+}
+
+/// Forgets an intent whose pages are stored by the transaction.
+async fn forget(transaction: &mut SqliteConnection, intent: Option<i64>) -> Attempt<()> {
+    if let Some(id) = intent {
+        sqlx::query("-- forget_intent\nDELETE FROM intents WHERE id = ?1")
+            .bind(id)
+            .execute(transaction)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The devices of all intents of an MDM server.
+pub(crate) async fn open(store: &SqliteStore, server: ServerId) -> Attempt<Vec<SerialNumber>> {
+    let found: Vec<String> =
+        sqlx::query_scalar("-- open_intents\nSELECT serials FROM intents WHERE server_id = ?1 ORDER BY id")
+            .bind(server.0)
+            .fetch_all(&mut *store.read().await?)
+            .await?;
+    let mut serials = Vec::new();
+    for text in found {
+        serials.extend(rows::json::<Vec<SerialNumber>>("intents.serials", &text)?);
+    }
+    Ok(serials)
+}
+
+/// Forgets all intents of the lease's MDM server.
+pub(crate) async fn close(store: &SqliteStore, lease: &Lease) -> Attempt<()> {
+    let mut transaction = store.write().await?;
+    fence::pass(&mut transaction, lease).await?;
+    sqlx::query("-- close_intents\nDELETE FROM intents WHERE server_id = ?1")
+        .bind(lease.server.0)
+        .execute(&mut *transaction)
+        .await?;
+    Ok(transaction.commit().await?)
+}

@@ -215,23 +215,22 @@ impl SyncStore for WatchedStore {
     async fn intend_pages(
         &self,
         lease: &Lease,
-        pages: &[PageCommit],
+        pages: Vec<PageCommit>,
         ahead: SendAhead,
-    ) -> Result<Option<Intended>> {
+    ) -> Result<Result<Intended, Vec<PageCommit>>> {
         self.call("intend_pages", self.inner.intend_pages(lease, pages, ahead)).await
     }
 
     async fn commit_intended(
         &self,
         lease: &Lease,
-        pages: Vec<PageCommit>,
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,
     ) -> Result<Counts> {
-        let number = pages.len();
+        let number = intended.pages.len();
         let call = async {
-            let counts = self.inner.commit_intended(lease, pages, intended, answers.clone(), now).await?;
+            let counts = self.inner.commit_intended(lease, intended, answers.clone(), now).await?;
             self.witness.pages_committed(self.copy, lease, number);
             let after = self.of_server(lease.server).await?;
             for Answer { revision, settlements } in &answers {

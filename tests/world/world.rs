@@ -56,6 +56,8 @@ pub struct World {
     pub model: Model,
     pub runtime: Arc<Runtime>,
     vault: Arc<Vault>,
+    /// Whether assignments of a first import leave before their pages are stored.
+    sends_first: bool,
     starts: u64,
     _folder: TempDir,
 }
@@ -119,6 +121,7 @@ impl World {
             store: Arc::clone(&handles[0]),
             copies: Vec::new(),
             model: Model::default(),
+            sends_first: case.page.is_multiple_of(2),
             starts: 0,
             clock,
             apple,
@@ -218,7 +221,10 @@ impl World {
         )
         .with_transport(Arc::new(Gate { copy, network: Arc::clone(&self.network) }));
         let owner = format!("copy {copy}, start {}", self.starts);
-        let engine = Engine::new(shared, Arc::new(connector), clock, entropy, Settings::default(), &owner);
+        // No two pages wait in a world where each request takes its turn.
+        let settings =
+            Settings { sends_first_from: if self.sends_first { 1 } else { 2 }, ..Settings::default() };
+        let engine = Engine::new(shared, Arc::new(connector), clock, entropy, settings, &owner);
         Copy { engine, stop: CancellationToken::new(), store, handle }
     }
 

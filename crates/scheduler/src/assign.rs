@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use adelie_dep::Error;
@@ -70,7 +71,7 @@ impl Sent {
     pub(crate) fn answer(&self) -> Option<Answer> {
         match &self.outcome {
             Outcome::Settled(settlements) => {
-                Some(Answer { revision: self.revision, settlements: settlements.clone() })
+                Some(Answer { revision: self.revision, settlements: Arc::clone(settlements) })
             }
             _ => None,
         }
@@ -79,7 +80,7 @@ impl Sent {
 
 /// What a request to assign came to.
 pub(crate) enum Outcome {
-    Settled(Vec<Settlement>),
+    Settled(Arc<[Settlement]>),
     /// Nothing of it reached Apple.
     NotSent(Error),
     /// It may have taken effect (field lesson L29).
@@ -361,7 +362,7 @@ async fn send_batch(
             .extend(store.claim_due(&job.lease, revision, room, now, now + job.settings.verify_after).await?);
     }
     if claims.is_empty() {
-        return Ok((claims, Outcome::Settled(Vec::new())));
+        return Ok((claims, Outcome::Settled(Arc::default())));
     }
     let outcome = send(job, &claims, uuid).await?;
     if let Outcome::Settled(settlements) = &outcome {

@@ -26,7 +26,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Pages whose assignments are under way.
 pub(crate) struct Flight {
-    pages: Vec<PageCommit>,
     intended: Intended,
     /// `None` when there was nothing to send.
     landing: Option<oneshot::Receiver<Landed>>,
@@ -83,28 +82,27 @@ impl Listed {
 /// anything is sent.
 pub(crate) async fn intend(
     job: &Job<'_>,
-    mut pages: Vec<PageCommit>,
+    pages: Vec<PageCommit>,
 ) -> Result<Result<(Flight, Option<Departure>), Vec<PageCommit>>, WorkError> {
     let now = job.now();
     let ahead = SendAhead { verify_at: now + job.settings.verify_after };
-    let Some(intended) = job.store().intend_pages(&job.lease, &pages, ahead).await? else {
-        return Ok(Err(pages));
+    let intended = match job.store().intend_pages(&job.lease, pages, ahead).await? {
+        Ok(intended) => intended,
+        Err(pages) => return Ok(Err(pages)),
     };
-    // What they say is in the plan; they would only take memory.
-    pages.iter_mut().for_each(|page| page.records = Vec::new());
     let batches = batches(&intended);
     if batches.is_empty() {
-        return Ok(Ok((Flight { pages, intended, landing: None }, None)));
+        return Ok(Ok((Flight { intended, landing: None }, None)));
     }
     let (landing, landed) = oneshot::channel();
     // Half of the time is for the requests themselves.
     let departure = Departure { batches, until: now + job.settings.verify_after / 2, landing };
-    Ok(Ok((Flight { pages, intended, landing: Some(landed) }, Some(departure))))
+    Ok(Ok((Flight { intended, landing: Some(landed) }, Some(departure))))
 }
 
 fn batches(intended: &Intended) -> Vec<Batch> {
     let mut by_revision: BTreeMap<RevisionId, Vec<Claim>> = BTreeMap::new();
-    for ready in &intended.group.ready {
+    for ready in &intended.ready {
         by_revision.entry(ready.revision).or_default().extend_from_slice(&ready.claims);
     }
     let mut batches = Vec::new();
@@ -155,7 +153,7 @@ async fn depart(job: &Job<'_>, departure: Departure) -> Result<(), WorkError> {
 
 /// Stores pages with what Apple has answered.
 pub(crate) async fn store(job: &Job<'_>, flight: Flight) -> Result<(), WorkError> {
-    let Flight { pages, intended, mut landing } = flight;
+    let Flight { intended, mut landing } = flight;
     let mut landed = match &mut landing {
         Some(landing) => tokio::select! {
             biased;
@@ -165,9 +163,9 @@ pub(crate) async fn store(job: &Job<'_>, flight: Flight) -> Result<(), WorkError
         },
         None => Some(Landed::default()),
     };
-    let counts: Vec<_> = intended.group.pages.iter().map(|page| page.counts.records).collect();
+    let counts: Vec<_> = intended.plans.iter().map(|plan| plan.counts.records).collect();
     let answers = landed.iter().flat_map(|landed| &landed.sent).filter_map(Sent::answer).collect();
-    job.store().commit_intended(&job.lease, pages, intended, answers, job.now()).await?;
+    job.store().commit_intended(&job.lease, intended, answers, job.now()).await?;
     halt::point("page.after_commit");
     for records in counts {
         job.notice(Progress::Page { records });

@@ -1,5 +1,7 @@
 //! What Apple's answer for a device means, and when it is tried again. Pure.
 
+use std::sync::Arc;
+
 use adelie_dep::DeviceResult;
 use adelie_dep::endpoints::assign_profile::{Response, THROTTLED_HOURS};
 use adelie_model::{AssignState, ProfileUuid, Timestamp};
@@ -15,7 +17,7 @@ pub(crate) fn settlements(
     claims: &[Claim],
     uuid: &ProfileUuid,
     now: Timestamp,
-) -> Vec<Settlement> {
+) -> Arc<[Settlement]> {
     claims
         .iter()
         .map(|claim| {
@@ -109,7 +111,7 @@ mod tests {
         Response { profile_uuid: None, devices, retry_after_seconds }
     }
 
-    fn settle(response: &Response, claims: &[Claim]) -> Vec<Settlement> {
+    fn settle(response: &Response, claims: &[Claim]) -> Arc<[Settlement]> {
         settlements(response, claims, &ProfileUuid("P".to_owned()), Timestamp::UNIX_EPOCH)
     }
 

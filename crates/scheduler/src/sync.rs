@@ -19,7 +19,7 @@ use crate::{Progress, Request, WorkError, policy, retry};
 const REMOVAL_BATCH: u32 = 1000;
 
 /// How many pages are stored in one transaction, if so many wait. More would cost memory and save little.
-const GROUP: usize = 3;
+const GROUP: usize = 4;
 /// How long pages wait until assignments have caught up. Making their devices `sent` in a transaction of its own
 /// costs more than a moment; but no page waits for an Apple that is slow to assign.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -213,28 +213,32 @@ impl<'a> Syncer<'a> {
     ) -> Result<(), WorkError> {
         let job = self.job;
         let mut group = Vec::with_capacity(GROUP);
-        while pages.recv_many(&mut group, GROUP).await > 0 {
+        // Pages are only taken when there is room behind, so that no group waits in here. A closed channel means that
+        // somebody has failed; that error is the one to report.
+        while let Ok(room) = prepared.reserve().await {
+            if pages.recv_many(&mut group, GROUP).await == 0 {
+                break;
+            }
             if group.iter().any(|page| page.same_cursor) {
                 let times = job.store().set_stuck(&job.lease, true).await?;
                 tracing::warn!(server = %job.server.name, times, "Apple answered with the cursor that it was sent");
             }
             let mut pages: Vec<_> = group.drain(..).map(&commit).collect();
             let new = listed.as_mut().is_some_and(|listed| listed.takes_in(&pages));
-            if new && pages.len() > 1 && job.ready.has_room() {
+            if new && pages.len() >= job.settings.sends_first_from && job.ready.has_room() {
                 match import::intend(job, pages).await? {
                     Ok((flight, departure)) => {
-                        // A closed channel means that somebody has failed; that error is the one to report.
                         if let Some(departure) = departure {
                             let _ = departing.send(departure).await;
                         }
-                        let _ = prepared.send(Group::Flight(flight)).await;
+                        room.send(Group::Flight(flight));
                         continue;
                     }
                     Err(back) => pages = back,
                 }
             }
             let (written, done) = oneshot::channel();
-            let _ = prepared.send(Group::Pages(pages, written)).await;
+            room.send(Group::Pages(pages, written));
             // Meanwhile more pages may come, to be stored in one transaction.
             let _ = done.await;
         }

@@ -222,7 +222,7 @@ pub(crate) async fn events(
     transaction: &mut PgConnection,
     server: ServerId,
     run: Option<RunId>,
-    events: &[NewEvent],
+    events: &[impl Borrow<NewEvent>],
     now: Timestamp,
 ) -> Attempt<()> {
     if events.is_empty() {
@@ -238,9 +238,9 @@ pub(crate) async fn events(
     .bind(server.0)
     .bind(run.map(|run| run.0))
     .bind(to_millis(now))
-    .bind(column(events, |event| event.serial.as_ref().map(SerialNumber::as_str)))
-    .bind(column(events, |event| event.kind))
-    .bind(column(events, |event| Json(value(&event.data))))
+    .bind(column(events, |event| event.borrow().serial.as_ref().map(SerialNumber::as_str)))
+    .bind(column(events, |event| event.borrow().kind))
+    .bind(column(events, |event| Json(value(&event.borrow().data))))
     .execute(transaction)
     .await?;
     Ok(())

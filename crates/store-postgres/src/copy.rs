@@ -39,14 +39,32 @@ pub(crate) async fn insert(
     if devices.is_empty() {
         return Ok(());
     }
-    let epoch = sent_by.map_or(0, |lease| lease.epoch);
-    let mut rows = Rows { bytes: HEADER.to_vec() };
-    for device in devices {
+    let rows = match sent_by {
+        Some(lease) => rows(&[], devices, lease.epoch)?,
+        None => rows(devices, &[], 0)?,
+    };
+    send(transaction, rows).await
+}
+
+/// Rows for [`send`]: devices that are only stored, and those that are sent under an epoch.
+pub(crate) fn rows(stored: &[Device], sent: &[Device], epoch: i64) -> Attempt<Vec<u8>> {
+    // Few devices need more.
+    let mut rows = Rows { bytes: Vec::with_capacity(400 * (stored.len() + sent.len())) };
+    rows.bytes.extend(HEADER);
+    for device in stored {
+        rows.device(device, 0)?;
+    }
+    for device in sent {
         rows.device(device, epoch)?;
     }
     rows.bytes.extend(TRAILER.to_be_bytes());
+    Ok(rows.bytes)
+}
+
+/// Inserts rows.
+pub(crate) async fn send(transaction: &mut PgConnection, rows: Vec<u8>) -> Attempt<()> {
     let mut copy = transaction.copy_in_raw(COPY).await?;
-    copy.send(rows.bytes).await?;
+    copy.send(rows).await?;
     copy.finish().await?;
     Ok(())
 }

@@ -3,55 +3,65 @@
 use std::time::Instant;
 
 use adelie_model::{Counts, SerialNumber, ServerId, Timestamp, halt, to_millis};
-use adelie_store::page::{self, Answer, Intended};
-use adelie_store::{Lease, PageCommit, SendAhead};
+use adelie_store::page::{self, Answer, Intended, PagePlan};
+use adelie_store::{Lease, PageCommit, Policy, Result, SendAhead};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 
-use crate::failure::Attempt;
-use crate::{batch, fence, sync};
+use crate::failure::{Attempt, run};
+use crate::{batch, copy, fence, sync};
 
 /// Works out pages of which no device is stored, and stores the intent to send what they find due.
 pub(crate) async fn intend(
     pool: &PgPool,
     lease: &Lease,
-    pages: &[PageCommit],
+    pages: Vec<PageCommit>,
     ahead: SendAhead,
-) -> Attempt<Option<Intended>> {
+) -> Result<std::result::Result<Intended, Vec<PageCommit>>> {
+    const DOING: &str = "store what pages are to send";
     // Beside the transaction that stores the pages before; what has changed until these are stored counts then.
-    let mut transaction = pool.begin().await?;
-    fence::shared(&mut transaction, lease).await?;
+    let (first_import, policy) = run(DOING, || basis(pool, lease)).await?;
+    let mut intended = match page::intend(lease.server, first_import, pages, policy, ahead) {
+        Ok(intended) => intended,
+        Err(pages) => return Ok(Err(pages)),
+    };
+    let serials: Vec<_> = intended.serials().collect();
+    if !serials.is_empty() {
+        intended.intent = Some(run(DOING, || add(pool, lease, &serials)).await?);
+    }
+    Ok(Ok(intended))
+}
+
+/// What pages are worked out by.
+async fn basis(pool: &PgPool, lease: &Lease) -> Attempt<(bool, Policy)> {
+    let mut connection = pool.acquire().await?;
     let first_import: bool =
         sqlx::query_scalar("-- first_import\nSELECT last_full_at IS NULL FROM mdm_servers WHERE id = $1")
             .bind(lease.server.0)
-            .fetch_one(&mut *transaction)
+            .fetch_one(&mut *connection)
             .await?;
-    let policy = batch::policy(&mut transaction, lease.server).await?;
-    let Some(mut intended) = page::intend(lease.server, first_import, pages, policy, ahead) else {
-        return Ok(None);
-    };
-    let sent: Vec<_> = intended.serials().collect();
-    if sent.is_empty() {
-        return Ok(Some(intended));
-    }
+    Ok((first_import, batch::policy(&mut connection, lease.server).await?))
+}
+
+async fn add(pool: &PgPool, lease: &Lease, serials: &[&SerialNumber]) -> Attempt<i64> {
+    let mut transaction = pool.begin().await?;
+    fence::shared(&mut transaction, lease).await?;
     let id: i64 = sqlx::query_scalar(
         "-- add_intent
          INSERT INTO intents (server_id, serials, at) VALUES ($1, $2, clock_timestamp()) RETURNING id",
     )
     .bind(lease.server.0)
-    .bind(batch::in_order(&sent))
+    .bind(batch::in_order(serials))
     .fetch_one(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    intended.intent = Some(id);
-    Ok(Some(intended))
+    Ok(id)
 }
 
 /// Stores pages with what Apple has answered.
 pub(crate) async fn commit(
     pool: &PgPool,
     lease: &Lease,
-    pages: &[PageCommit],
     intended: &Mutex<Intended>,
     answers: &[Answer],
     now: Timestamp,
@@ -63,17 +73,36 @@ pub(crate) async fn commit(
     fence::alone(&mut transaction, lease).await?;
     let policy = batch::policy(&mut transaction, server).await?;
     let events = intended.settle(answers, &policy, to_millis(now));
-    let counts = sync::write_pages(&mut transaction, lease, pages, &mut intended.group.pages).await?;
+    insert(&mut transaction, lease, &intended.plans).await?;
+    let counts = intended.counts();
+    if let Some(last) = intended.pages.last() {
+        let told: Vec<_> = intended.plans.iter().flat_map(|plan| &plan.events).collect();
+        batch::events(&mut transaction, server, Some(last.run), &told, last.now).await?;
+        sync::count(&mut transaction, server, last.run, &counts).await?;
+        sync::move_on(&mut transaction, server, last).await?;
+    }
     batch::events(&mut transaction, server, None, &events, now).await?;
     forget(&mut transaction, intended.intent).await?;
     halt::point("settle.before_commit");
     halt::point("page.before_commit");
     transaction.commit().await?;
     tracing::debug!(
-        %server, pages = pages.len(), records = counts.records, answers = answers.len(),
+        %server, pages = counts.pages, records = counts.records, answers = answers.len(),
         millis = started.elapsed().as_millis(), "committed pages with their assignments"
     );
     Ok(counts)
+}
+
+/// Inserts the devices of pages. While PostgreSQL stores those of one, the rows of the next are made.
+async fn insert(transaction: &mut PgConnection, lease: &Lease, plans: &[PagePlan]) -> Attempt<()> {
+    let mut plans = plans.iter().map(|plan| copy::rows(&plan.writes.new, &plan.sent.new, lease.epoch));
+    let mut next = plans.next().transpose()?;
+    while let Some(rows) = next {
+        let (sent, made) = tokio::join!(copy::send(transaction, rows), async { plans.next().transpose() });
+        sent?;
+        next = made?;
+    }
+    Ok(())
 }
 
 /// Forgets an intent whose pages are stored by the transaction.

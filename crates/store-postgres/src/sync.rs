@@ -48,16 +48,15 @@ impl SyncStore for PostgresStore {
     async fn intend_pages(
         &self,
         lease: &Lease,
-        pages: &[PageCommit],
+        pages: Vec<PageCommit>,
         ahead: SendAhead,
-    ) -> Result<Option<Intended>> {
-        run("store what pages are to send", move || intents::intend(&self.pool, lease, pages, ahead)).await
+    ) -> Result<Result<Intended, Vec<PageCommit>>> {
+        intents::intend(&self.pool, lease, pages, ahead).await
     }
 
     async fn commit_intended(
         &self,
         lease: &Lease,
-        pages: Vec<PageCommit>,
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,
@@ -67,9 +66,9 @@ impl SyncStore for PostgresStore {
         let commit = tokio::spawn(async move {
             // A try that PostgreSQL breaks off leaves what it has settled as it is: the next one settles it the same.
             let intended = &Mutex::new(intended);
-            let (pool, lease, pages, answers) = (&pool, &lease, &pages, &answers);
+            let (pool, lease, answers) = (&pool, &lease, &answers);
             run("store pages with their assignments", move || {
-                intents::commit(pool, lease, pages, intended, answers, now)
+                intents::commit(pool, lease, intended, answers, now)
             })
             .await
         });
@@ -207,7 +206,7 @@ async fn commit(
 }
 
 /// Writes what pages change, with the last one's cursor. Returns what they did.
-pub(crate) async fn write_pages(
+async fn write_pages(
     transaction: &mut PgConnection,
     lease: &Lease,
     pages: &[PageCommit],
@@ -228,7 +227,12 @@ pub(crate) async fn write_pages(
 }
 
 /// Adds to what a run has counted.
-async fn count(transaction: &mut PgConnection, server: ServerId, run: RunId, counts: &Counts) -> Attempt<()> {
+pub(crate) async fn count(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    run: RunId,
+    counts: &Counts,
+) -> Attempt<()> {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let updated = sqlx::query(
         "-- count_run
@@ -252,7 +256,11 @@ async fn count(transaction: &mut PgConnection, server: ServerId, run: RunId, cou
 }
 
 /// Stores the cursor behind a page. Late in its transaction, so that the lease can be renewed until then.
-async fn move_on(transaction: &mut PgConnection, server: ServerId, page: &PageCommit) -> Attempt<()> {
+pub(crate) async fn move_on(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    page: &PageCommit,
+) -> Attempt<()> {
     let statement = match (page.phase, page.more) {
         (SyncPhase::Fetch, true) => "-- page_fetched\nUPDATE mdm_servers SET fetch_cursor = $2 WHERE id = $1",
         (SyncPhase::Fetch, false) => {

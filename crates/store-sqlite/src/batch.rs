@@ -253,18 +253,40 @@ pub(crate) async fn seen(
     Ok(())
 }
 
+/// So many events are written one by one.
+const SINGLE_EVENTS: usize = 10;
+
 /// Writes events, in their order.
 pub(crate) async fn events(
     transaction: &mut SqliteConnection,
     server: ServerId,
     run: Option<RunId>,
-    events: &[NewEvent],
+    events: &[impl Borrow<NewEvent>],
     now: Timestamp,
 ) -> Attempt<()> {
     if events.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = events.iter().map(|event| (&event.serial, event.kind, &event.data)).collect();
+    // The events of an import are few and long: SQLite need not take them apart.
+    if events.len() <= SINGLE_EVENTS {
+        for event in events.iter().map(Borrow::borrow) {
+            sqlx::query(
+                "-- add_event
+                 INSERT INTO events (server_id, run_id, at, serial, kind, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .bind(server.0)
+            .bind(run.map(|run| run.0))
+            .bind(now.timestamp_millis())
+            .bind(event.serial.as_ref().map(SerialNumber::as_str))
+            .bind(event.kind)
+            .bind(to_json("event", &event.data)?)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        return Ok(());
+    }
+    let rows: Vec<_> =
+        events.iter().map(Borrow::borrow).map(|event| (&event.serial, event.kind, &event.data)).collect();
     sqlx::query(
         "-- add_events
          INSERT INTO events (server_id, run_id, at, serial, kind, data)

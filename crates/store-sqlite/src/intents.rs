@@ -12,20 +12,21 @@ use crate::{SqliteStore, batch, fence, rows, sync};
 pub(crate) async fn intend(
     store: &SqliteStore,
     lease: &Lease,
-    pages: &[PageCommit],
+    pages: Vec<PageCommit>,
     ahead: SendAhead,
-) -> Attempt<Option<Intended>> {
+) -> Attempt<Result<Intended, Vec<PageCommit>>> {
     // Beside the transaction that stores the pages before; what has changed until these are stored counts then.
     let mut reader = store.read().await?;
     let fenced = fence::pass(&mut reader, lease).await?;
     let policy = batch::policy(&mut reader, lease.server).await?;
     drop(reader);
-    let Some(mut intended) = page::intend(lease.server, fenced.first_import, pages, policy, ahead) else {
-        return Ok(None);
+    let mut intended = match page::intend(lease.server, fenced.first_import, pages, policy, ahead) {
+        Ok(intended) => intended,
+        Err(pages) => return Ok(Err(pages)),
     };
     let sent: Vec<_> = intended.serials().collect();
     if sent.is_empty() {
-        return Ok(Some(intended));
+        return Ok(Ok(intended));
     }
     let mut transaction = store.write().await?;
     fence::pass(&mut transaction, lease).await?;
@@ -40,14 +41,13 @@ pub(crate) async fn intend(
     .await?;
     transaction.commit().await?;
     intended.intent = Some(id);
-    Ok(Some(intended))
+    Ok(Ok(intended))
 }
 
 /// Stores pages with what Apple has answered.
 pub(crate) async fn commit(
     store: &SqliteStore,
     lease: &Lease,
-    pages: &[PageCommit],
     mut intended: Intended,
     answers: &[Answer],
     now: Timestamp,
@@ -56,7 +56,17 @@ pub(crate) async fn commit(
     fence::pass(&mut transaction, lease).await?;
     let policy = batch::policy(&mut transaction, lease.server).await?;
     let events = intended.settle(answers, &policy, to_millis(now));
-    let counts = sync::write_pages(&mut transaction, lease, pages, intended.group.pages).await?;
+    let counts = intended.counts();
+    for plan in &intended.plans {
+        batch::write(&mut transaction, &plan.writes, None).await?;
+        batch::write(&mut transaction, &plan.sent, Some(lease)).await?;
+    }
+    if let Some(last) = intended.pages.last() {
+        let told: Vec<_> = intended.plans.iter().flat_map(|plan| &plan.events).collect();
+        batch::events(&mut transaction, lease.server, Some(last.run), &told, last.now).await?;
+        sync::add_counts(&mut transaction, last.run, &counts).await?;
+        sync::move_cursor(&mut transaction, lease.server, last).await?;
+    }
     batch::events(&mut transaction, lease.server, None, &events, now).await?;
     forget(&mut transaction, intended.intent).await?;
     halt::point("settle.before_commit");

@@ -130,16 +130,15 @@ impl SyncStore for SqliteStore {
     async fn intend_pages(
         &self,
         lease: &Lease,
-        pages: &[PageCommit],
+        pages: Vec<PageCommit>,
         ahead: SendAhead,
-    ) -> Result<Option<Intended>> {
+    ) -> Result<Result<Intended, Vec<PageCommit>>> {
         run("store what pages are to send", async { intents::intend(self, lease, pages, ahead).await }).await
     }
 
     async fn commit_intended(
         &self,
         lease: &Lease,
-        pages: Vec<PageCommit>,
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,
@@ -147,9 +146,7 @@ impl SyncStore for SqliteStore {
         let (store, lease) = (self.clone(), lease.clone());
         // A task of its own, because SQLite would wait while the caller works out the next pages.
         let commit =
-            tokio::spawn(
-                async move { intents::commit(&store, &lease, &pages, intended, &answers, now).await },
-            );
+            tokio::spawn(async move { intents::commit(&store, &lease, intended, &answers, now).await });
         run("store pages with their assignments", async {
             AbortOnDropHandle::new(commit).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
         })
@@ -335,7 +332,7 @@ impl SyncStore for SqliteStore {
 }
 
 /// Writes what pages change, with the last one's cursor. Returns what they did.
-pub(crate) async fn write_pages(
+async fn write_pages(
     transaction: &mut SqliteConnection,
     lease: &Lease,
     pages: &[PageCommit],
@@ -354,7 +351,11 @@ pub(crate) async fn write_pages(
     Ok(counts)
 }
 
-async fn add_counts(transaction: &mut SqliteConnection, run: RunId, counts: &Counts) -> Attempt<()> {
+pub(crate) async fn add_counts(
+    transaction: &mut SqliteConnection,
+    run: RunId,
+    counts: &Counts,
+) -> Attempt<()> {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     sqlx::query(
         "-- add_counts
@@ -374,7 +375,11 @@ async fn add_counts(transaction: &mut SqliteConnection, run: RunId, counts: &Cou
 }
 
 /// Stores where the next page starts. The last page of a listing makes its cursor the delta cursor.
-async fn move_cursor(transaction: &mut SqliteConnection, server: ServerId, page: &PageCommit) -> Attempt<()> {
+pub(crate) async fn move_cursor(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    page: &PageCommit,
+) -> Attempt<()> {
     let statement = match (page.phase, page.more) {
         (SyncPhase::Fetch, true) => {
             "-- move_fetch_cursor

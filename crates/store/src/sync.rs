@@ -158,28 +158,27 @@ pub trait SyncStore: Send + Sync {
 
     /// Works out consecutive pages of one run and phase of which no device is stored, nor on its way to be, as the
     /// caller knows; and stores nothing but the intent to send those that are due. Whoever asks sends them next, and
-    /// then stores the pages by [`commit_intended`](Self::commit_intended). `None` when a device is in two of the pages;
-    /// then nothing is stored, and the pages are for [`commit_pages`](Self::commit_pages).
+    /// then stores the pages by [`commit_intended`](Self::commit_intended). The pages come back when a device is among
+    /// them twice; then nothing is stored, and they are for [`commit_pages`](Self::commit_pages).
     ///
     /// # Errors
     /// `LeaseLost`; then nothing is stored.
     async fn intend_pages(
         &self,
         lease: &Lease,
-        pages: &[PageCommit],
+        pages: Vec<PageCommit>,
         ahead: SendAhead,
-    ) -> Result<Option<Intended>>;
+    ) -> Result<Result<Intended, Vec<PageCommit>>>;
 
     /// Stores pages that were intended, as [`commit_pages`](Self::commit_pages) would, with what Apple has answered
     /// since, as [`settle`](crate::AssignStore::settle) would; and forgets the intent. Devices of which Apple has not
-    /// answered are `sent`. The records of the pages are not looked at again.
+    /// answered are `sent`.
     ///
     /// # Errors
     /// `LeaseLost`, or another when a device is stored already; then nothing of any page is stored.
     async fn commit_intended(
         &self,
         lease: &Lease,
-        pages: Vec<PageCommit>,
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,

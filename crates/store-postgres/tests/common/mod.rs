@@ -45,7 +45,10 @@ impl Database {
     pub async fn new() -> Self {
         let url = cluster().new_database().expect("a fresh database");
         let store = Arc::new(PostgresStore::connect(&url).await.expect("it opens"));
-        Self { url, store }
+        let database = Self { url, store };
+        let checks = sqlx::raw_sql(include_str!("checks.sql"));
+        checks.execute(&mut database.connection().await).await.expect("nothing is stored yet");
+        database
     }
 
     /// A connection past the store.

@@ -29,7 +29,7 @@ fn answered(revision: &Revision) -> Vec<Answer> {
     };
     let throttled =
         Settlement { next_attempt_at: Some(at(9000)), ..settlement(&serial("C"), AssignState::Throttled) };
-    vec![Answer { revision: revision.id, settlements: vec![assigned("A"), throttled, assigned("B")] }]
+    vec![Answer { revision: revision.id, settlements: [assigned("A"), throttled, assigned("B")].into() }]
 }
 
 /// L29: before Apple is asked the intent is stored, and nothing else of the pages; it goes with the pages.
@@ -38,13 +38,14 @@ pub async fn only_the_intent_is_stored_before_the_answers(fixture: &dyn Fixture)
     let run = world.begin(SyncKind::Full, 1).await?;
     let position = world.position().await?;
     let pages = two_pages(&world, &run).await?;
-    let intended = world.store.intend_pages(&world.lease, &pages, AHEAD()).await?.expect("all are new");
+    let intended =
+        world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
     assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
     assert_eq!(world.position().await?, position);
     let mut open = world.store.open_intents(world.server).await?;
     open.sort();
     assert_eq!(open, serials(["A", "B", "C", "D"]), "E has its profile");
-    world.store.commit_intended(&world.lease, pages.to_vec(), intended, answered(&revision), at(3)).await?;
+    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await?;
     assert!(world.store.open_intents(world.server).await?.is_empty());
     assert_eq!(
         world.position().await?.full.and_then(|full| full.fetch_cursor).as_ref(),
@@ -58,10 +59,10 @@ pub async fn answers_make_of_intended_pages_what_they_make_of_stored_ones(fixtur
     let (world, revision) = World::with_default(fixture).await?;
     let run = world.begin(SyncKind::Full, 1).await?;
     let pages = two_pages(&world, &run).await?;
-    let intended = world.store.intend_pages(&world.lease, &pages, AHEAD()).await?.expect("all are new");
+    let intended =
+        world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
     let answers = answered(&revision);
-    let counts =
-        world.store.commit_intended(&world.lease, pages.to_vec(), intended, answers.clone(), at(3)).await?;
+    let counts = world.store.commit_intended(&world.lease, intended, answers.clone(), at(3)).await?;
 
     let server = add_server(&*world.store, "other").await?;
     let other =
@@ -107,15 +108,15 @@ pub async fn pages_with_known_devices_are_refused(fixture: &dyn Fixture) -> Case
         Ok::<_, Failed>(PageCommit { more: true, ..page })
     };
     let twice = [page(vec![phone("A"), phone("B")]).await?, page(vec![phone("C"), phone("A")]).await?];
-    assert!(world.store.intend_pages(&world.lease, &twice, AHEAD()).await?.is_none());
+    assert!(world.store.intend_pages(&world.lease, twice.to_vec(), AHEAD()).await?.is_err());
     assert!(world.store.open_intents(world.server).await?.is_empty());
     assert!(!world.store.any_stored(world.server).await?);
     world.store.commit_page(&world.lease, &twice[0]).await?;
     assert!(world.store.any_stored(world.server).await?);
     let (before, position) = (world.all().await?, world.position().await?);
-    let wrong = world.store.intend_pages(&world.lease, &twice[1..], AHEAD()).await?.expect("nobody looks");
-    let refused =
-        world.store.commit_intended(&world.lease, twice[1..].to_vec(), wrong, Vec::new(), at(3)).await;
+    let wrong =
+        world.store.intend_pages(&world.lease, twice[1..].to_vec(), AHEAD()).await?.expect("nobody looks");
+    let refused = world.store.commit_intended(&world.lease, wrong, Vec::new(), at(3)).await;
     assert!(matches!(refused, Err(StoreError::Database { .. })), "{refused:?}");
     assert_eq!((world.all().await?, world.position().await?), (before, position));
     Ok(())
@@ -126,12 +127,12 @@ pub async fn intents_under_a_lost_lease_are_the_next_holders(fixture: &dyn Fixtu
     let (world, revision) = World::with_default(fixture).await?;
     let run = world.begin(SyncKind::Full, 1).await?;
     let pages = two_pages(&world, &run).await?;
-    let intended = world.store.intend_pages(&world.lease, &pages, AHEAD()).await?.expect("all are new");
+    let intended =
+        world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
     let next = lease(&*world.store, world.server, "us").await?;
-    let again = world.store.intend_pages(&world.lease, &pages, AHEAD()).await;
+    let again = world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await;
     assert!(matches!(again, Err(StoreError::LeaseLost(_))));
-    let late =
-        world.store.commit_intended(&world.lease, pages.to_vec(), intended, answered(&revision), at(3)).await;
+    let late = world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await;
     assert!(matches!(late, Err(StoreError::LeaseLost(_))));
     assert!(matches!(world.store.close_intents(&world.lease).await, Err(StoreError::LeaseLost(_))));
     assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
@@ -146,9 +147,10 @@ pub async fn a_default_changed_meanwhile_decides_intended_pages(fixture: &dyn Fi
     let (world, revision) = World::with_default(fixture).await?;
     let run = world.begin(SyncKind::Full, 1).await?;
     let pages = two_pages(&world, &run).await?;
-    let intended = world.store.intend_pages(&world.lease, &pages, AHEAD()).await?.expect("all are new");
+    let intended =
+        world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
     let other = world.default(Scope::Any, "two").await?;
-    world.store.commit_intended(&world.lease, pages.to_vec(), intended, answered(&revision), at(3)).await?;
+    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await?;
     for (name, state) in [("A", AssignState::Due), ("C", AssignState::Throttled), ("E", AssignState::Due)] {
         let assignment = world.device(name).await?.assignment;
         assert_eq!((assignment.state, assignment.wanted), (state, Some(other.id)), "{name}");

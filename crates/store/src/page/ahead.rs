@@ -19,30 +19,48 @@ pub struct Ready {
 /// none of them is to wait because of that. Only what could be claimed at once: due by now, for a revision that Apple has. Everything else stays due.
 #[must_use]
 pub fn send_ahead(plan: &mut PagePlan, policy: &Policy, now: Timestamp, verify_at: Timestamp) -> Vec<Ready> {
-    let may_go = |device: &Device| {
-        let assignment = &device.assignment;
-        assignment.state == AssignState::Due
-            && assignment.next_attempt_at.is_some_and(|at| at <= now)
-            && assignment.wanted.is_some_and(|revision| policy.published.contains_key(&revision))
-    };
+    let may_go = |device: &Device| may_go(device, policy, now);
     let (new, rest_of_new): (Vec<_>, Vec<_>) = plan.writes.new.drain(..).partition(may_go);
     let (known, rest_of_known): (Vec<_>, Vec<_>) = plan.writes.known.drain(..).partition(may_go);
     plan.writes = Writes { new: rest_of_new, known: rest_of_known };
     plan.sent = Writes { new, known };
     let mut ready: BTreeMap<RevisionId, Vec<Claim>> = BTreeMap::new();
     for device in plan.sent.new.iter_mut().chain(&mut plan.sent.known) {
-        let assignment = &mut device.assignment;
-        assignment.state = AssignState::Sent;
-        assignment.next_attempt_at = Some(verify_at);
-        if let Some(revision) = assignment.wanted {
-            let claim =
-                Claim { serial: device.serial.clone(), attempts: assignment.attempts.saturating_add(1) };
+        if let Some((revision, claim)) = send(device, policy, now, verify_at) {
             ready.entry(revision).or_default().push(claim);
         }
     }
-    let sorted = |(revision, mut claims): (_, Vec<Claim>)| {
+    sorted(ready).collect()
+}
+
+/// Makes one device `sent`, if it could be claimed at once.
+pub(super) fn send(
+    device: &mut Device,
+    policy: &Policy,
+    now: Timestamp,
+    verify_at: Timestamp,
+) -> Option<(RevisionId, Claim)> {
+    if !may_go(device, policy, now) {
+        return None;
+    }
+    let assignment = &mut device.assignment;
+    assignment.state = AssignState::Sent;
+    assignment.next_attempt_at = Some(verify_at);
+    let claim = Claim { serial: device.serial.clone(), attempts: assignment.attempts.saturating_add(1) };
+    assignment.wanted.map(|revision| (revision, claim))
+}
+
+fn may_go(device: &Device, policy: &Policy, now: Timestamp) -> bool {
+    let assignment = &device.assignment;
+    assignment.state == AssignState::Due
+        && assignment.next_attempt_at.is_some_and(|at| at <= now)
+        && assignment.wanted.is_some_and(|revision| policy.published.contains_key(&revision))
+}
+
+/// The devices of each revision in the order of their serial numbers.
+pub(super) fn sorted(claims: BTreeMap<RevisionId, Vec<Claim>>) -> impl Iterator<Item = Ready> {
+    claims.into_iter().map(|(revision, mut claims)| {
         claims.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
         Ready { revision, claims }
-    };
-    ready.into_iter().map(sorted).collect()
+    })
 }

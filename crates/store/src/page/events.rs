@@ -20,6 +20,14 @@ pub struct NewEvent {
     pub data: Value,
 }
 
+impl NewEvent {
+    /// That a first import has brought devices.
+    pub(super) fn imported<'a>(serials: impl Iterator<Item = &'a SerialNumber>) -> Self {
+        let serials: Vec<&SerialNumber> = serials.collect();
+        Self { kind: "devices.imported", serial: None, data: json!({ "serial_numbers": serials }) }
+    }
+}
+
 /// The events of what Apple answered to one request: one for all devices of which it said the same, so that a
 /// million devices make a thousand events.
 #[must_use]

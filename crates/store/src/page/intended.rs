@@ -1,16 +1,25 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use adelie_model::{AssignState, Device, ProfileStatus, RevisionId, SerialNumber, ServerId, Timestamp};
+use adelie_model::{
+    AssignState, Counts, Device, OpType, ProfileStatus, RevisionId, SerialNumber, ServerId, Timestamp,
+    to_millis,
+};
+use serde_json::json;
 
-use super::{GroupPlan, Known, NewEvent, decide, plan_group, settled};
-use crate::{PageCommit, Policy, SendAhead, Settlement};
+use super::{Known, NewEvent, PageContext, PagePlan, Ready, ahead, decide, merge, settled};
+use crate::{Claim, PageCommit, Policy, SendAhead, Settlement};
 
 /// Pages that are worked out and not stored: only the intent to send some of their devices is (field lesson L29). They
 /// are stored with Apple's answers, so that a device of a first import is written once and not twice.
 #[derive(Clone, Debug)]
 pub struct Intended {
-    /// What the pages change, with the devices to be sent.
-    pub group: GroupPlan,
+    /// The pages, without their records.
+    pub pages: Vec<PageCommit>,
+    /// What each of them changes. All devices are new.
+    pub plans: Vec<PagePlan>,
+    /// The devices that are to be sent.
+    pub ready: Vec<Ready>,
     /// What they were decided by.
     pub policy: Policy,
     /// The stored intent; `None` when nothing is to be sent.
@@ -23,31 +32,92 @@ pub struct Answer {
     /// The revision that the devices were sent for.
     pub revision: RevisionId,
     /// What became of them.
-    pub settlements: Vec<Settlement>,
+    pub settlements: Arc<[Settlement]>,
 }
 
-/// Works out pages of which no device is stored. `None` when a device is in more than one of them, or does not stay
-/// one to be inserted for another reason: then they have to be stored before anything is sent.
-#[must_use]
+/// Works out pages of a listing of which no device is stored, as [`plan_group`](super::plan_group) would with
+/// [`SendAhead`].
+///
+/// # Errors
+/// The pages, when a device is among them twice or is said to have left: then they have to be stored before anything is
+/// sent.
 pub fn intend(
     server: ServerId,
     first_import: bool,
-    pages: &[PageCommit],
+    mut pages: Vec<PageCommit>,
     policy: Policy,
     ahead: SendAhead,
-) -> Option<Intended> {
-    let group = plan_group(server, first_import, pages, HashMap::new(), &policy, Some(ahead));
-    let inserts = group
-        .pages
-        .iter()
-        .all(|page| page.writes.known.is_empty() && page.sent.known.is_empty() && page.seen.is_empty());
-    inserts.then_some(Intended { group, policy, intent: None })
+) -> Result<Intended, Vec<PageCommit>> {
+    let mut known = HashSet::with_capacity(pages.iter().map(|page| page.records.len()).sum());
+    let mut records = pages.iter().flat_map(|page| &page.records);
+    if !records.all(|record| record.op_type != Some(OpType::Deleted) && known.insert(&record.serial)) {
+        return Err(pages);
+    }
+    let mut plans = Vec::with_capacity(pages.len());
+    let mut ready = Vec::new();
+    for page in &mut pages {
+        let context = PageContext {
+            server,
+            seen_run: page.seen_run,
+            now: to_millis(page.now),
+            source: page.phase.into(),
+            first_import,
+        };
+        plans.push(plan(&context, page, &policy, to_millis(ahead.verify_at), &mut ready));
+    }
+    Ok(Intended { pages, plans, ready, policy, intent: None })
+}
+
+/// Works out a page. Its records become the devices.
+fn plan(
+    context: &PageContext,
+    page: &mut PageCommit,
+    policy: &Policy,
+    verify_at: Timestamp,
+    ready: &mut Vec<Ready>,
+) -> PagePlan {
+    let records = std::mem::take(&mut page.records);
+    let number = records.len() as u64;
+    let mut plan = PagePlan::default();
+    plan.counts = Counts { pages: 1, records: number, added: number, ..Counts::default() };
+    let serials = || records.iter().map(|record| &record.serial);
+    if context.first_import && !records.is_empty() {
+        plan.events.push(NewEvent::imported(serials()));
+    } else {
+        plan.events.extend(serials().map(|serial| NewEvent {
+            kind: "device.added",
+            serial: Some(serial.clone()),
+            data: json!({ "was": null }),
+        }));
+    }
+    let mut claims: BTreeMap<RevisionId, Vec<Claim>> = BTreeMap::new();
+    for record in records {
+        let mut device = merge::added(context, record, policy);
+        match ahead::send(&mut device, policy, context.now, verify_at) {
+            Some((revision, claim)) => {
+                claims.entry(revision).or_default().push(claim);
+                plan.sent.new.push(device);
+            }
+            None => plan.writes.new.push(device),
+        }
+    }
+    ready.extend(ahead::sorted(claims));
+    plan
 }
 
 impl Intended {
     /// The devices that are to be sent, of all revisions.
     pub fn serials(&self) -> impl Iterator<Item = &SerialNumber> {
-        self.group.ready.iter().flat_map(|ready| &ready.claims).map(|claim| &claim.serial)
+        self.ready.iter().flat_map(|ready| &ready.claims).map(|claim| &claim.serial)
+    }
+
+    /// What the pages do, all of them together.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.plans.iter().fold(Counts::default(), |mut all, plan| {
+            all += plan.counts;
+            all
+        })
     }
 
     /// Takes in what Apple answered, as [`settle`](crate::AssignStore::settle) does with stored devices, and decides
@@ -59,8 +129,8 @@ impl Intended {
             by_serial.extend(answer.settlements.iter().map(|one| (&one.serial, (answer.revision, one))));
         }
         let changed = policy.defaults != self.policy.defaults || policy.drift != self.policy.drift;
-        for page in &mut self.group.pages {
-            for device in &mut page.sent.new {
+        for plan in &mut self.plans {
+            for device in &mut plan.sent.new {
                 match by_serial.get(&device.serial) {
                     Some((revision, one)) if device.assignment.wanted == Some(*revision) => {
                         settle(device, one, now);
@@ -69,7 +139,7 @@ impl Intended {
                 }
             }
             if changed {
-                for device in page.sent.new.iter_mut().chain(&mut page.writes.new) {
+                for device in plan.sent.new.iter_mut().chain(&mut plan.writes.new) {
                     device.assignment = decide(device, policy, Known::Before, now);
                 }
             }

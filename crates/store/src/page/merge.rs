@@ -47,7 +47,11 @@ pub(super) fn merge(
     let record = &*folded.record;
     let leaves = record.op_type == Some(OpType::Deleted);
     let Some(before) = before else {
-        return (!leaves).then(|| Change { device: fresh(context, folded, policy, None), kind: Kind::Added });
+        let digest = digest_of(folded, None);
+        return (!leaves).then(|| Change {
+            device: fresh(context, record.clone(), digest, policy, None),
+            kind: Kind::Added,
+        });
     };
     let seen = Device { seen_run: context.seen_run, last_seen_at: context.now, ..before.clone() };
     // Apple delivers at least once, so that an event may come again, also after newer ones (field lesson L11).
@@ -76,7 +80,7 @@ pub(super) fn merge(
         return Some(Change { device, kind: Kind::Removed });
     }
     if before.removed_at.is_some() {
-        let device = fresh(context, folded, policy, Some(before));
+        let device = fresh(context, record.clone(), digest, policy, Some(before));
         return Some(Change { device, kind: Kind::Returned });
     }
     let actual = match context.source {
@@ -143,15 +147,26 @@ fn digest_of(folded: &Folded<'_>, before: Option<&Device>) -> Option<i64> {
     digest(record, deletion)
 }
 
+/// A device that is certainly new, from the only record of it.
+pub(super) fn added(context: &PageContext, record: Record, policy: &Policy) -> Device {
+    let digest = digest(&record, false);
+    fresh(context, record, digest, policy, None)
+}
+
 /// A device that is new here, or back: whatever was remembered of its assignment is forgotten.
-fn fresh(context: &PageContext, folded: &Folded<'_>, policy: &Policy, before: Option<&Device>) -> Device {
-    let record = &*folded.record;
+fn fresh(
+    context: &PageContext,
+    record: Record,
+    digest: Option<i64>,
+    policy: &Policy,
+    before: Option<&Device>,
+) -> Device {
     let mut device = Device {
         server: context.server,
-        serial: record.serial.clone(),
-        actual: record.actual.clone(),
+        serial: record.serial,
+        actual: record.actual,
         op_date: record.op_date.or_else(|| before.and_then(|b| b.op_date)),
-        op_digest: digest_of(folded, before).or_else(|| before.and_then(|b| b.op_digest)),
+        op_digest: digest.or_else(|| before.and_then(|b| b.op_digest)),
         first_seen_at: before.map_or(context.now, |b| b.first_seen_at),
         last_seen_at: context.now,
         seen_run: context.seen_run,

@@ -129,11 +129,7 @@ pub fn plan(
         }
     }
     if !imported.is_empty() {
-        plan.events.push(NewEvent {
-            kind: "devices.imported",
-            serial: None,
-            data: json!({ "serial_numbers": imported }),
-        });
+        plan.events.push(NewEvent::imported(imported.iter()));
     }
     plan
 }

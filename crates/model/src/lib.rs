@@ -24,7 +24,7 @@ pub use family::DeviceFamily;
 pub use ids::{
     EventId, ProfileId, PublishedId, RevisionId, RunId, ServerId, ServerTokenId, TokenKeyId, new_uuid,
 };
-pub use names::{NameError, ProfileName, ServerName};
+pub use names::{NameError, ProfileName, RuleName, ServerName};
 pub use server_token::{Secret, ServerToken};
 pub use sync::{Counts, DriftMode, RunOutcome, SyncKind, SyncPhase, SyncRun, Trigger};
 pub use token_state::TokenState;

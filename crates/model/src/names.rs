@@ -95,6 +95,10 @@ name!(
     /// Our name of an enrollment profile: 1 to 100 characters, unique in the database.
     ProfileName
 );
+name!(
+    /// Our name of a rule that says which devices get which profile: 1 to 100 characters, unique in the database.
+    RuleName
+);
 
 #[cfg(test)]
 mod tests {

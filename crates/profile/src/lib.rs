@@ -18,6 +18,7 @@
 //! What the file says is what Apple gets: nothing is added, `false` is sent when it is set, unset keys are left
 //! out, and unknown keys pass through unchanged with a warning (field lesson L31).
 
+pub mod accounts;
 mod certificates;
 mod check;
 mod file;

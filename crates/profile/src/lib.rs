@@ -21,6 +21,7 @@
 pub mod accounts;
 mod certificates;
 mod check;
+pub mod commands;
 mod file;
 mod finding;
 mod keys;

@@ -85,7 +85,7 @@ fn wrong_type(key: &str, kind: Kind, wrong: &Value) -> Finding {
     Finding::error(key, Rule::Type, format!("must be {expected}, and is {}", type_name(wrong)), fix)
 }
 
-fn type_name(value: &Value) -> String {
+pub(crate) fn type_name(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),
         Value::Bool(flag) => format!("the flag {flag}"),

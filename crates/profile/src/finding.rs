@@ -146,6 +146,28 @@ rules! {
     RetiredSkipKey = "retired-skip-key",
     /// Hiding the pane that people with disabilities need.
     HidesAccessibility = "hides-accessibility",
+    /// A variable in a name that Adelie does not know, or that does not end.
+    UnknownVariable = "unknown-variable",
+    /// A short name that macOS does not take for an account, or a full name that nobody can read.
+    AccountName = "account-name",
+    /// A short name that macOS or its users need for something else.
+    ReservedAccountName = "reserved-account-name",
+    /// Two accounts with one short name.
+    SameAccountName = "same-account-name",
+    /// Account settings, which await configuration.
+    AccountsAwait = "accounts-await",
+    /// Names to fill in, without a user who signs in.
+    PrefillNeedsUser = "prefill-needs-user",
+    /// A skipped primary account and nobody who administers the Mac.
+    SkipNeedsAdministrator = "skip-needs-administrator",
+    /// A standard account that becomes an administrator, because there is no other.
+    PrimaryBecomesAdministrator = "primary-becomes-administrator",
+    /// A managed local user that none of the accounts is, or may not be.
+    ManagedLocalUser = "managed-local-user",
+    /// An administrator's password that cannot be used, or is better not used.
+    AdministratorPassword = "administrator-password",
+    /// A setting that does nothing beside the others.
+    NoEffect = "no-effect",
 }
 
 impl fmt::Display for Rule {

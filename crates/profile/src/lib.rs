@@ -15,13 +15,19 @@
 //! # Ok::<(), adelie_profile::Findings>(())
 //! ```
 //!
+//! [`accounts`] are the local accounts of a Mac, [`commands`] what an MDM server sends to make them, and [`import`]
+//! reads the profiles of other systems.
+//!
 //! What the file says is what Apple gets: nothing is added, `false` is sent when it is set, unset keys are left
 //! out, and unknown keys pass through unchanged with a warning (field lesson L31).
 
+pub mod accounts;
 mod certificates;
 mod check;
+pub mod commands;
 mod file;
 mod finding;
+pub mod import;
 mod keys;
 mod profile;
 pub mod skip_keys;

@@ -221,9 +221,9 @@ impl World {
         )
         .with_transport(Arc::new(Gate { copy, network: Arc::clone(&self.network) }));
         let owner = format!("copy {copy}, start {}", self.starts);
-        // No two pages wait in a world where each request takes its turn.
-        let settings =
-            Settings { sends_first_from: if self.sends_first { 1 } else { 2 }, ..Settings::default() };
+        // Few pages wait in a world where each request takes its turn.
+        let sends_first_from = if self.sends_first { 1 } else { Settings::default().sends_first_from };
+        let settings = Settings { sends_first_from, ..Settings::default() };
         let engine = Engine::new(shared, Arc::new(connector), clock, entropy, settings, &owner);
         Copy { engine, stop: CancellationToken::new(), store, handle }
     }

@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use crate::keys::{self, Kind};
 use crate::{Finding, Findings, Rule, certificates, skip_setup_items, texts};
 
+/// The key under which [account settings](crate::accounts) stand.
+const ACCOUNTS: &str = "accounts";
+
 /// Checks a table of Apple's keys. Returns what Apple is to receive, and everything found.
 pub(crate) fn check(raw: Map<String, Value>) -> (Map<String, Value>, Findings) {
     let mut findings = Vec::new();
@@ -16,6 +19,10 @@ pub(crate) fn check(raw: Map<String, Value>) -> (Map<String, Value>, Findings) {
                 continue;
             }
             Some(kind) => check_value(&key, &value, kind, &mut findings),
+            None if key == ACCOUNTS => {
+                findings.push(accounts_in_file());
+                continue;
+            }
             None => findings.push(unknown_key(&key)),
         }
         apple.insert(key, value);
@@ -115,6 +122,16 @@ fn not_in_file(key: &str, value: &Value) -> Finding {
         Rule::NotInFile,
         "ignored: Apple gives a profile its identifier when it is published",
         "take the key out",
+    )
+}
+
+/// Unknown keys pass through to Apple, and passwords may stand in this one.
+fn accounts_in_file() -> Finding {
+    Finding::error(
+        ACCOUNTS,
+        Rule::NotInFile,
+        "account settings are no part of a profile at Apple, and Adelie does not keep them yet",
+        "take the key out: an MDM server sets accounts up by its AccountConfiguration command",
     )
 }
 

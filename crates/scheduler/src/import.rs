@@ -6,6 +6,8 @@
 //! pages are under way, the group before is stored and the next is worked out.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use adelie_model::{ProfileUuid, RevisionId, SerialNumber, Timestamp, halt};
@@ -13,7 +15,7 @@ use adelie_store::page::{Answer, Intended};
 use adelie_store::{Claim, PageCommit, SendAhead};
 use fastbloom::BloomFilter;
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, FuturesUnordered};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::assign::{self, BATCH, Outcome, Sent};
@@ -132,20 +134,30 @@ pub(crate) async fn fly(job: &Job<'_>, mut departures: mpsc::Receiver<Departure>
     Ok(())
 }
 
-/// Sends batches, one after the other, until one meets with trouble, it is too late, or the work is to end.
+/// Sends batches, several at once, until one meets with trouble, it is too late, or the work is to end.
 async fn depart(job: &Job<'_>, departure: Departure) -> Result<(), WorkError> {
-    let mut landed = Landed::default();
-    let mut trouble = false;
-    for Batch { revision, uuid, claims } in departure.batches {
-        if trouble || job.stopping() || job.now() >= departure.until {
-            landed.unsent.extend(claims.into_iter().map(|claim| claim.serial));
-            continue;
+    let Departure { batches, until, landing } = departure;
+    let trouble = AtomicBool::new(false);
+    let send = async |Batch { revision, uuid, claims }| {
+        if trouble.load(Ordering::SeqCst) || job.stopping() || job.now() >= until {
+            return Ok(Err(claims));
         }
         let outcome = assign::send(job, &claims, &uuid).await?;
-        trouble = !matches!(outcome, Outcome::Settled(_));
-        landed.sent.push(Sent { revision, claims, outcome });
+        if !matches!(outcome, Outcome::Settled(_)) {
+            trouble.store(true, Ordering::SeqCst);
+        }
+        Ok::<_, WorkError>(Ok(Sent { revision, claims, outcome }))
+    };
+    let mut landed = Landed::default();
+    let at_once = job.settings.assigns_in_flight.max(1);
+    let mut sending = pin!(stream::iter(batches).map(send).buffer_unordered(at_once));
+    while let Some(batch) = sending.next().await {
+        match batch? {
+            Ok(sent) => landed.sent.push(sent),
+            Err(claims) => landed.unsent.extend(claims.into_iter().map(|claim| claim.serial)),
+        }
     }
-    match departure.landing.send(landed) {
+    match landing.send(landed) {
         Ok(()) => Ok(()),
         Err(late) => store_late(job, late).await,
     }

@@ -31,8 +31,8 @@ pub struct Settings {
     pub lease_ttl: Duration,
     /// Assign requests of one MDM server under way at once.
     pub assigns_in_flight: usize,
-    /// When so many pages of a first import wait to be stored, their assignments are sent first. One page alone is not
-    /// worth it: its devices would fill less than a request.
+    /// When so many pages of a first import wait to be stored, their assignments are sent first. Then storing is what the
+    /// import waits for; otherwise Apple is, and pages are stored sooner without.
     pub sends_first_from: usize,
     /// MDM servers worked on at once by one process.
     pub servers_at_once: usize,
@@ -55,7 +55,7 @@ impl Default for Settings {
             removal_floor: 5,
             lease_ttl: Duration::from_secs(20),
             assigns_in_flight: 3,
-            sends_first_from: 2,
+            sends_first_from: 3,
             servers_at_once: 8,
             verify_after: TimeDelta::minutes(5),
         }

@@ -19,7 +19,10 @@ use crate::{Progress, Request, WorkError, policy, retry};
 const REMOVAL_BATCH: u32 = 1000;
 
 /// How many pages are stored in one transaction, if so many wait. More would cost memory and save little.
-const GROUP: usize = 4;
+const GROUP: usize = 3;
+/// So many groups of too few pages in a row, and an import is held up by Apple and not by storing: it need not remember
+/// what was listed.
+const HELD_UP: u32 = 30;
 /// How long pages wait until assignments have caught up. Making their devices `sent` in a transaction of its own
 /// costs more than a moment; but no page waits for an Apple that is slow to assign.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -183,9 +186,9 @@ impl<'a> Syncer<'a> {
         let (end, (), (), ()) = tokio::try_join!(
             async { Ok(self.fetch(phase, cursor, limit, fetched).await) },
             async {
-                let mut listed = if at_start { self.nothing_listed().await? } else { None };
+                let listed = if at_start { self.nothing_listed().await? } else { None };
                 let commit = |page: Fetched| page.into_commit(run.id, seen_run, phase, self.job.now());
-                self.prepare(pages, commit, listed.as_mut(), prepared, departing).await
+                self.prepare(pages, commit, listed, prepared, departing).await
             },
             import::fly(self.job, departures),
             self.write(groups),
@@ -207,11 +210,13 @@ impl<'a> Syncer<'a> {
         &self,
         mut pages: mpsc::Receiver<Fetched>,
         commit: impl Fn(Fetched) -> PageCommit,
-        mut listed: Option<&mut Listed>,
+        mut listed: Option<Listed>,
         prepared: mpsc::Sender<Group>,
         departing: mpsc::Sender<Departure>,
     ) -> Result<(), WorkError> {
         let job = self.job;
+        let enough = job.settings.sends_first_from.min(GROUP);
+        let mut too_few = 0;
         let mut group = Vec::with_capacity(GROUP);
         // Pages are only taken when there is room behind, so that no group waits in here. A closed channel means that
         // somebody has failed; that error is the one to report.
@@ -225,7 +230,11 @@ impl<'a> Syncer<'a> {
             }
             let mut pages: Vec<_> = group.drain(..).map(&commit).collect();
             let new = listed.as_mut().is_some_and(|listed| listed.takes_in(&pages));
-            if new && pages.len() >= job.settings.sends_first_from && job.ready.has_room() {
+            too_few = if pages.len() < enough { too_few + 1 } else { 0 };
+            if too_few == HELD_UP {
+                listed = None;
+            }
+            if new && pages.len() >= enough && job.ready.has_room() {
                 match import::intend(job, pages).await? {
                     Ok((flight, departure)) => {
                         if let Some(departure) = departure {

@@ -283,6 +283,17 @@ fn devices_and_uuid_of_a_profile_read_back_are_left_out() {
     assert_eq!(paths, [("devices", Rule::NotInFile), ("profile_uuid", Rule::NotInFile)]);
 }
 
+/// Unknown keys pass through, and this one may have passwords in it.
+#[test]
+fn account_settings_never_reach_apple() {
+    let secret = json!({"administrator": {"short_name": "admin", "password": {"given": "hunter2 hunter2"}}});
+    let Value::Object(raw) = profile(json!({"accounts": secret})) else { panic!() };
+    let findings = EnrollmentProfile::check(raw).expect_err("refused");
+    let errors: Vec<_> = findings.errors().map(|f| (f.path.as_str(), f.rule)).collect();
+    assert_eq!(errors, [("accounts", Rule::NotInFile)]);
+    assert!(!findings.to_string().contains("hunter2"), "{findings}");
+}
+
 #[test]
 fn a_finding_as_json_and_as_text() {
     let finding = findings(profile(json!({"region": "us"}))).remove(0);

@@ -78,8 +78,8 @@ fn plan(
 ) -> PagePlan {
     let records = std::mem::take(&mut page.records);
     let number = records.len() as u64;
-    let mut plan = PagePlan::default();
-    plan.counts = Counts { pages: 1, records: number, added: number, ..Counts::default() };
+    let counts = Counts { pages: 1, records: number, added: number, ..Counts::default() };
+    let mut plan = PagePlan { counts, ..PagePlan::default() };
     let serials = || records.iter().map(|record| &record.serial);
     if context.first_import && !records.is_empty() {
         plan.events.push(NewEvent::imported(serials()));

@@ -19,7 +19,7 @@
 //! reads the profiles of other systems.
 //!
 //! What the file says is what Apple gets: nothing is added, `false` is sent when it is set, unset keys are left
-//! out, and unknown keys pass through unchanged with a warning (field lesson L31).
+//! out, and unknown keys pass through unchanged with a warning (field lesson L31). Only [`accounts`] are kept out of it.
 
 pub mod accounts;
 mod certificates;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{RevisionId, Timestamp};
+use crate::{RevisionId, RuleId, Timestamp};
 
 /// How far Apple has been brought to give a device its wanted profile (design, section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,4 +96,6 @@ pub struct Assignment {
     pub next_attempt_at: Option<Timestamp>,
     /// The revision that the rules give this device; `None` when unmatched.
     pub wanted: Option<RevisionId>,
+    /// The rule that gives it; `None` when it is a default, or nothing.
+    pub rule: Option<RuleId>,
 }

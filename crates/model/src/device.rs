@@ -62,6 +62,8 @@ pub struct Device {
     pub removed_at: Option<Timestamp>,
     /// Why an operator keeps it from being assigned; `None` when nobody does.
     pub hold: Option<String>,
+    /// Our tags of it, sorted, each once.
+    pub tags: Vec<String>,
     /// Its way to the wanted profile.
     pub assignment: Assignment,
 }

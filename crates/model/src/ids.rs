@@ -35,6 +35,10 @@ id!(
     PublishedId, i64
 );
 id!(
+    /// One rule that says which devices get which profile.
+    RuleId, i64
+);
+id!(
     /// One run of a sync; also the generation that a full sync stamps on the devices it has seen.
     RunId, i64
 );

@@ -22,9 +22,9 @@ pub use device::{Actual, Device, Fact};
 pub use entropy::{Entropy, SeededEntropy};
 pub use family::DeviceFamily;
 pub use ids::{
-    EventId, ProfileId, PublishedId, RevisionId, RunId, ServerId, ServerTokenId, TokenKeyId, new_uuid,
+    EventId, ProfileId, PublishedId, RevisionId, RuleId, RunId, ServerId, ServerTokenId, TokenKeyId, new_uuid,
 };
-pub use names::{NameError, ProfileName, RuleName, ServerName};
+pub use names::{NameError, ProfileName, RuleName, ServerName, Tag};
 pub use server_token::{Secret, ServerToken};
 pub use sync::{Counts, DriftMode, RunOutcome, SyncKind, SyncPhase, SyncRun, Trigger};
 pub use token_state::TokenState;

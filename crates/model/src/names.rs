@@ -100,6 +100,11 @@ name!(
     RuleName
 );
 
+name!(
+    /// A word of ours for a group of devices, by which rules and lists find them: 1 to 100 characters.
+    Tag
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

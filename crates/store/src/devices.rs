@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use adelie_model::{
-    AssignState, Device, DeviceFamily, EventId, ProfileName, RunId, SerialNumber, ServerId, ServerName,
-    Timestamp,
+    AssignState, Device, DeviceFamily, EventId, ProfileName, RuleId, RuleName, RunId, SerialNumber, ServerId,
+    ServerName, Tag, Timestamp,
 };
 use async_trait::async_trait;
 use serde_json::Value;
@@ -18,6 +18,12 @@ pub struct DeviceFilter {
     pub family: Option<DeviceFamily>,
     /// In this state of assignment.
     pub state: Option<AssignState>,
+    /// With this tag of ours.
+    pub tag: Option<Tag>,
+    /// Whose profile is given by this rule.
+    pub rule: Option<RuleId>,
+    /// Which are to have this profile, in whatever revision.
+    pub wanted: Option<ProfileName>,
     /// Serial number, model, description, asset tag or colour contains this text, whatever its case.
     pub query: Option<String>,
 }
@@ -40,6 +46,10 @@ pub struct DeviceView {
     pub server: ServerName,
     /// The name of the profile it is to have.
     pub wanted_profile: Option<ProfileName>,
+    /// The number of the revision of that profile.
+    pub wanted_revision: Option<u32>,
+    /// The rule that gives it that profile; `None` when it is a default, or when the rule is gone.
+    pub wanted_by: Option<RuleName>,
     /// Why Apple does not take that profile: then the device is held by it.
     pub profile_error: Option<String>,
 }

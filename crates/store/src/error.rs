@@ -1,5 +1,7 @@
 use adelie_model::{ServerId, Timestamp};
 
+use crate::ConfigurationError;
+
 /// Why a store did not do what it was asked. Nothing was changed in any of these cases.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -19,6 +21,9 @@ pub enum StoreError {
         /// How it was named.
         name: String,
     },
+    /// What people decide cannot be changed so.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     /// Another process has taken over this MDM server; what we hold is stale (field lesson L16).
     #[error("another copy of Adelie has taken over MDM server {0}: this run stops and changes nothing more")]
     LeaseLost(ServerId),

@@ -11,6 +11,8 @@
 //! - `contract` (feature `contract`) is the suite that every driver must pass.
 
 mod assign;
+pub mod configuration;
+mod configuration_error;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod devices;
@@ -26,11 +28,13 @@ mod sync;
 mod tokens;
 
 pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
+pub use configuration::ConfigurationStore;
+pub use configuration_error::ConfigurationError;
 pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount, StoredEvent};
 pub use error::{StoreError, moment};
 pub use leases::{Lease, LeaseAnswer, LeaseStore, WorkEnd};
-pub use policy::{Policy, Published};
-pub use profiles::{NewProfile, ProfileStore, PublishOutcome, Revision};
+pub use policy::{Policy, Published, RuleBook, Wanted};
+pub use profiles::{ProfileStore, PublishOutcome, Revision};
 pub use seal::{MasterKey, SealError, Sealed, Vault};
 pub use servers::{Account, MdmServer, NewServer, Operator, ServerDefault, ServerStore, SyncSettings};
 pub use sync::{
@@ -41,12 +45,26 @@ pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenStore
 
 /// Everything stored, behind one handle. `adelie` picks the driver; nobody else knows which it is.
 pub trait Store:
-    ServerStore + TokenStore + ProfileStore + DeviceStore + LeaseStore + SyncStore + AssignStore
+    ServerStore
+    + TokenStore
+    + ProfileStore
+    + ConfigurationStore
+    + DeviceStore
+    + LeaseStore
+    + SyncStore
+    + AssignStore
 {
 }
 
 impl<T> Store for T where
-    T: ServerStore + TokenStore + ProfileStore + DeviceStore + LeaseStore + SyncStore + AssignStore
+    T: ServerStore
+        + TokenStore
+        + ProfileStore
+        + ConfigurationStore
+        + DeviceStore
+        + LeaseStore
+        + SyncStore
+        + AssignStore
 {
 }
 

@@ -1,19 +1,10 @@
 use adelie_model::{ProfileId, ProfileName, ProfileUuid, RevisionId, ServerId, Timestamp};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use crate::{Lease, Published, Result};
-
-/// A new enrollment profile, already checked.
-#[derive(Clone, Debug)]
-pub struct NewProfile {
-    /// Our name for it; must be free.
-    pub name: ProfileName,
-    /// What Apple receives.
-    pub content: Map<String, Value>,
-    /// Hash of the content, hex.
-    pub content_hash: String,
-}
+use crate::configuration::Document;
+use crate::{Lease, Published, Result, Sealed};
 
 /// One immutable revision of a profile, with its profile's name.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +19,16 @@ pub struct Revision {
     pub number: u32,
     /// What Apple receives.
     pub content: Map<String, Value>,
-    /// Hash of the content, hex.
+    /// Hash of the content, hex. Revisions with the same one are the same profile for Apple.
     pub content_hash: String,
+    /// The profile in our own form, without secrets; `None` when Apple's form is all there is.
+    pub document: Option<Document>,
+    /// Whether passwords belong to it; see [`ProfileStore::secrets`].
+    pub has_secrets: bool,
+    /// Who made it; empty in databases of older versions.
+    pub author: String,
+    /// What its author says about it; may be empty.
+    pub note: String,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -51,17 +50,17 @@ pub enum PublishOutcome {
 /// Enrollment profiles, their revisions, and what of them Apple has.
 #[async_trait]
 pub trait ProfileStore: Send + Sync {
-    /// Adds a profile with its first revision.
-    ///
-    /// # Errors
-    /// `Exists` when the name is taken.
-    async fn add_profile(&self, profile: &NewProfile, now: Timestamp) -> Result<Revision>;
-
-    /// The newest revision of every profile, by name.
+    /// The revision in force of every profile, by name.
     async fn profiles(&self) -> Result<Vec<Revision>>;
 
-    /// The newest revision of one profile.
+    /// The revision in force of one profile.
     async fn profile(&self, name: &ProfileName) -> Result<Option<Revision>>;
+
+    /// All revisions of a profile, newest first; also of one that was removed. None when there never was such a profile.
+    async fn revisions(&self, name: &ProfileName) -> Result<Vec<Revision>>;
+
+    /// The passwords of a revision, sealed, with the id that the seal is bound to.
+    async fn secrets(&self, revision: RevisionId) -> Result<Option<(Uuid, Sealed)>>;
 
     /// One revision.
     async fn revision(&self, id: RevisionId) -> Result<Option<Revision>>;
@@ -72,6 +71,9 @@ pub trait ProfileStore: Send + Sync {
     /// What Apple has of one revision at one MDM server.
     async fn published_at(&self, server: ServerId, revision: RevisionId) -> Result<Option<Published>>;
 
+    /// Under which UUID Apple has this content at an MDM server, whatever revision it was defined for.
+    async fn published_as(&self, server: ServerId, content_hash: &str) -> Result<Option<ProfileUuid>>;
+
     /// Keeps what came of defining a revision. A profile UUID, once stored, is never overwritten.
     async fn set_published(
         &self,
@@ -81,6 +83,6 @@ pub trait ProfileStore: Send + Sync {
         now: Timestamp,
     ) -> Result<()>;
 
-    /// Apple no longer knows this profile: forget its UUID, so that it is defined again.
+    /// Apple no longer knows this profile: forget its UUID, also for other revisions with it, so that it is defined again.
     async fn forget_published(&self, lease: &Lease, revision: RevisionId) -> Result<()>;
 }

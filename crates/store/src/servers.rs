@@ -113,7 +113,7 @@ pub struct ServerDefault {
     pub scope: Scope,
     /// The profile.
     pub profile: ProfileName,
-    /// Its newest revision, which devices get.
+    /// Its revision in force.
     pub revision: RevisionId,
 }
 
@@ -149,22 +149,6 @@ pub trait ServerStore: Send + Sync {
 
     /// The default profiles of an MDM server, in the order of [`Scope`].
     async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>>;
-
-    /// Sets, or with `None` takes away, defaults, all in one transaction; marks every device of the
-    /// server to be decided anew (field lesson L25), and writes who did it (field lesson L32).
-    ///
-    /// # Errors
-    /// `Missing` when a profile does not exist; then nothing is changed.
-    async fn set_defaults(
-        &self,
-        id: ServerId,
-        defaults: &[(Scope, Option<ProfileName>)],
-        by: &Operator,
-    ) -> Result<()>;
-
-    /// Replaces its own sync settings, makes its next work due at once, and writes who did it. A change of what is
-    /// done about drift marks every device of the server to be decided anew.
-    async fn set_sync_settings(&self, id: ServerId, settings: &SyncSettings, by: &Operator) -> Result<()>;
 
     /// Keeps that Apple has asked to be left alone until a moment, so that the next process obeys it too. A later
     /// moment that stands there already stays; importing another token clears it.

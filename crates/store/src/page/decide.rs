@@ -1,7 +1,7 @@
 use adelie_model::{AssignState, Assignment, Device, DriftMode, ProfileStatus, ProfileUuid, Timestamp};
 use chrono::TimeDelta;
 
-use crate::Policy;
+use crate::{Policy, Wanted};
 
 /// The reason of a device of which an event says otherwise that may be an old one that came again.
 pub(super) const IN_DOUBT: &str = "an event came again that says otherwise; Apple is asked";
@@ -25,9 +25,15 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
     if device.removed_at.is_some() {
         return before.clone();
     }
-    let (wanted, uuid, because) = policy.wanted(device);
-    let settled =
-        |state, reason: String| Assignment { state, reason, attempts: 0, next_attempt_at: None, wanted };
+    let Wanted { revision: wanted, uuid, rule, because } = policy.wanted(device);
+    let settled = |state, reason: String| Assignment {
+        state,
+        reason,
+        attempts: 0,
+        next_attempt_at: None,
+        wanted,
+        rule,
+    };
     // Apple counts by device, so that a cool-down outlasts a changed wish, no wish at all, and a hold.
     let cool_down =
         before.next_attempt_at.filter(|until| known != Known::Nothing && *until > now).filter(|_| {
@@ -53,7 +59,7 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
         && before.state == AssignState::Drifted
         && before.reason == IN_DOUBT
     {
-        return before.clone();
+        return Assignment { rule, ..before.clone() };
     }
     if let Some(state) = as_wanted(device, uuid) {
         // What seems to have drifted is known by news that may be older than our own assignment. It is no reason to
@@ -67,6 +73,7 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
                 attempts: 0,
                 next_attempt_at: Some(now),
                 wanted,
+                rule,
             };
         }
         return settled(state, because.into_owned());
@@ -74,21 +81,25 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
     if same_wish {
         match before.state {
             // The outcome is open: sending again now could throttle the device.
-            AssignState::Sent if known == Known::Before => return before.clone(),
+            AssignState::Sent if known == Known::Before => return Assignment { rule, ..before.clone() },
             // These are read back before anything is sent: news on a sync page may be older than our own
             // assignment, and a needless one burns the device's budget (field lessons L24, L28).
-            AssignState::NotAccessible if known == Known::Before => return before.clone(),
+            AssignState::NotAccessible if known == Known::Before => {
+                return Assignment { rule, ..before.clone() };
+            }
             AssignState::Drifted if known == Known::Before => {
                 // Drift that was only to be reported is looked at again once it is to be repaired.
                 let at = before.next_attempt_at.or((policy.drift == DriftMode::Repair).then_some(now));
-                return Assignment { next_attempt_at: at, ..before.clone() };
+                return Assignment { next_attempt_at: at, rule, ..before.clone() };
             }
             AssignState::Drifted if known == Known::ReadBack && policy.drift == DriftMode::Report => {
                 let reason = format!("{}; it is reported only", drift(device));
                 return settled(AssignState::Drifted, reason);
             }
             // A cool-down is never shortened by news about the device (field lesson L21).
-            AssignState::Throttled | AssignState::Failed | AssignState::Due => return before.clone(),
+            AssignState::Throttled | AssignState::Failed | AssignState::Due => {
+                return Assignment { rule, ..before.clone() };
+            }
             AssignState::Assigned | AssignState::Pushed => {
                 return Assignment {
                     state: AssignState::Drifted,
@@ -96,6 +107,7 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
                     attempts: 0,
                     next_attempt_at: Some(now),
                     wanted,
+                    rule,
                 };
             }
             AssignState::Sent
@@ -113,6 +125,7 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
             attempts: before.attempts,
             next_attempt_at: Some(until),
             wanted,
+            rule,
         },
         None => Assignment {
             state: AssignState::Due,
@@ -125,6 +138,7 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
             attempts: if same_wish { before.attempts } else { 0 },
             next_attempt_at: Some(now + pause(before, known)),
             wanted,
+            rule,
         },
     }
 }

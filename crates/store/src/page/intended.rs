@@ -128,7 +128,7 @@ impl Intended {
         for answer in answers {
             by_serial.extend(answer.settlements.iter().map(|one| (&one.serial, (answer.revision, one))));
         }
-        let changed = policy.defaults != self.policy.defaults || policy.drift != self.policy.drift;
+        let changed = !policy.decides_like(&self.policy);
         for plan in &mut self.plans {
             for device in &mut plan.sent.new {
                 match by_serial.get(&device.serial) {

@@ -171,14 +171,16 @@ fn fresh(
         last_seen_at: context.now,
         seen_run: context.seen_run,
         removed_at: None,
-        // A hold is an operator's word about the serial number and outlasts its absence.
+        // Holds and tags are an operator's word about the serial number and outlast its absence.
         hold: before.and_then(|b| b.hold.clone()),
+        tags: before.map(|b| b.tags.clone()).unwrap_or_default(),
         assignment: Assignment {
             state: AssignState::Due,
             reason: String::new(),
             attempts: 0,
             next_attempt_at: Some(context.now),
             wanted: None,
+            rule: None,
         },
     };
     device.assignment = decide(&device, policy, Known::Nothing, context.now);
@@ -195,6 +197,7 @@ pub(super) fn removed(device: Device, reason: Cow<'static, str>, now: Timestamp)
             attempts: 0,
             next_attempt_at: None,
             wanted: None,
+            rule: None,
         },
         ..device
     }

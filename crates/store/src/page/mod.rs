@@ -175,6 +175,7 @@ fn same_but_seen(before: &Device, after: &Device) -> bool {
         && before.op_date == after.op_date
         && before.op_digest == after.op_digest
         && before.hold == after.hold
+        && before.tags == after.tags
         && before.removed_at == after.removed_at
         && before.assignment == after.assignment
 }

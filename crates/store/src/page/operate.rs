@@ -1,6 +1,6 @@
 //! What an operator does to a device by hand. Pure; drivers run it in a transaction of its own.
 
-use adelie_model::{AssignState, Assignment, Device, DriftMode, SerialNumber};
+use adelie_model::{AssignState, Assignment, Device, DriftMode, SerialNumber, Tag};
 use serde_json::json;
 
 use super::merge::removed;
@@ -24,6 +24,13 @@ pub enum Action {
     },
     /// Put it away as if it had left. If Apple still lists it, the next full sync brings it back.
     Archive,
+    /// Give it tags and take others away, and decide by them.
+    Tag {
+        /// Tags to give it.
+        add: Vec<Tag>,
+        /// Tags to take away.
+        remove: Vec<Tag>,
+    },
 }
 
 /// What came of it for one serial number.
@@ -61,7 +68,7 @@ pub fn operate(
         let event = NewEvent { kind, serial: Some(device.serial.clone()), data };
         (Outcome::Done, Some((device, event)))
     };
-    if device.removed_at.is_some() {
+    if device.removed_at.is_some() && !matches!(action, Action::Tag { .. }) {
         return refused(match action {
             Action::Archive => "it is put away already and is deleted by itself",
             _ => "it has left this MDM server",
@@ -92,6 +99,15 @@ pub fn operate(
                 format!("deleted by {}; a full sync brings it back if Apple still lists it", by.name);
             done(removed(device.clone(), reason.into(), by.now), "device.removed", data)
         }
+        Action::Tag { add, remove } => {
+            let tags = tagged(&device.tags, add, remove);
+            if tags == device.tags {
+                return (Outcome::Unchanged("its tags are so already"), None);
+            }
+            let data = json!({ "by": by.name, "tags": tags, "was": device.tags });
+            let device = decided(Device { tags, ..device.clone() }, policy, by);
+            done(device, "device.tagged", data)
+        }
         Action::Retry { throttled_too } => match retried(device, policy, *throttled_too, by) {
             Ok(assignment) => {
                 let data = json!({ "by": by.name, "was": device.assignment.state.as_str() });
@@ -100,6 +116,16 @@ pub fn operate(
             Err(outcome) => (outcome, None),
         },
     }
+}
+
+/// Tags after some were added and others taken away: sorted, each once.
+fn tagged(tags: &[String], add: &[Tag], remove: &[Tag]) -> Vec<String> {
+    let added = add.iter().map(Tag::as_str);
+    let mut tags: Vec<&str> = tags.iter().map(String::as_str).chain(added).collect();
+    tags.retain(|tag| !remove.iter().any(|gone| gone.as_str() == *tag));
+    tags.sort_unstable();
+    tags.dedup();
+    tags.into_iter().map(str::to_owned).collect()
 }
 
 fn decided(device: Device, policy: &Policy, by: &Operator) -> Device {

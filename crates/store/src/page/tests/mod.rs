@@ -31,11 +31,9 @@ fn uuid(text: &str) -> Option<ProfileUuid> {
 
 /// Revision 1 for every device, known to Apple as `W`; revision 2 is `O`.
 fn policy(wanted: Option<RevisionId>) -> Policy {
-    Policy {
-        defaults: Defaults::new(wanted.map(|revision| (Scope::Any, revision))),
-        published: [(WANTED, ProfileUuid("W".to_owned())), (OTHER, ProfileUuid("O".to_owned()))].into(),
-        drift: DriftMode::Repair,
-    }
+    let defaults = Defaults::new(wanted.map(|revision| (Scope::Any, revision)));
+    let published = [(WANTED, ProfileUuid("W".to_owned())), (OTHER, ProfileUuid("O".to_owned()))];
+    Policy::of_defaults(defaults, published.into(), DriftMode::Repair)
 }
 
 fn record(text: &str, op: Option<(OpType, i64)>) -> Record {
@@ -96,6 +94,7 @@ impl Shelf {
             attempts: 2,
             next_attempt_at: Some(at(5000)),
             wanted: Some(wanted),
+            rule: None,
         };
         shelf
     }

@@ -155,3 +155,26 @@ fn a_sent_device_is_held_once_it_is_heard_of() {
     shelf.commit(Source::ReadBack, &[record("A", None)]);
     assert_eq!(shelf.state("A"), AssignState::Held);
 }
+
+/// Tags stay sorted, each once; what they change for the profile is decided at once, also in a tombstone's absence.
+#[test]
+fn tags_come_and_go_one_by_one() {
+    let tags = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a good tag")).collect();
+    let tag = |add: &[&str], remove: &[&str]| Action::Tag { add: tags(add), remove: tags(remove) };
+    for state in AssignState::ALL {
+        let device = in_state(state);
+        let (outcome, done) =
+            operate(&device, &policy(Some(WANTED)), &tag(&["lab", "a", "lab"], &["x"]), &by(200));
+        let (tagged, event) = done.expect("it is done");
+        assert_eq!((outcome, &*tagged.tags), (Outcome::Done, &["a".to_owned(), "lab".to_owned()][..]));
+        assert_eq!((event.kind, &event.data["was"]), ("device.tagged", &json!([])));
+        assert_eq!(
+            tagged.assignment.wanted,
+            device.assignment.wanted.or((state == AssignState::Unmatched).then_some(WANTED))
+        );
+        let (outcome, _) = operate(&tagged, &policy(Some(WANTED)), &tag(&["a"], &["b"]), &by(201));
+        assert!(matches!(outcome, Outcome::Unchanged(_)));
+        let (_, done) = operate(&tagged, &policy(Some(WANTED)), &tag(&[], &["a", "lab"]), &by(202));
+        assert_eq!(done.expect("it is done").0.tags, [""; 0]);
+    }
+}

@@ -1,11 +1,13 @@
 use adelie_dep::Error;
-use adelie_dep::endpoints::define_profile;
+use adelie_dep::endpoints::{define_profile, get_profile};
 use adelie_model::{ProfileUuid, RevisionId};
-use adelie_store::{PublishOutcome, StoreError};
+use adelie_store::{PublishOutcome, Revision, StoreError};
 use chrono::TimeDelta;
 
 use crate::job::Job;
 use crate::{Progress, WorkError};
+
+mod shown;
 
 /// How a revision stands at Apple, for one MDM server.
 pub(crate) enum Standing {
@@ -34,9 +36,18 @@ pub(crate) async fn standing(job: &Job<'_>, revision: RevisionId) -> Result<Stan
         .revision(revision)
         .await?
         .ok_or_else(|| StoreError::Missing { what: "profile revision", name: revision.to_string() })?;
-    let request = define_profile::Request { profile: profile.content, devices: Vec::new() };
+    // Another revision, or another profile, that says the same is the same one for Apple.
+    if let Some(uuid) = store.published_as(job.server.id, &profile.content_hash).await? {
+        let outcome = PublishOutcome::Defined { uuid: uuid.clone(), differs: None };
+        store.set_published(&job.lease, revision, &outcome, job.now()).await?;
+        return Ok(Standing::Defined(uuid));
+    }
+    let request = define_profile::Request { profile: profile.content.clone(), devices: Vec::new() };
     let outcome = match job.client.send(&request).await {
-        Ok(response) => PublishOutcome::Defined(response.profile_uuid),
+        Ok(response) => {
+            let differs = read_back(job, &profile, &response.profile_uuid).await;
+            PublishOutcome::Defined { uuid: response.profile_uuid, differs }
+        }
         // Neither the token's nor the network's trouble is the profile's.
         Err(error)
             if error.token_state().is_some() || (error.is_retryable() && !error.may_have_taken_effect()) =>
@@ -56,10 +67,30 @@ pub(crate) async fn standing(job: &Job<'_>, revision: RevisionId) -> Result<Stan
     };
     store.set_published(&job.lease, revision, &outcome, job.now()).await?;
     Ok(match outcome {
-        PublishOutcome::Defined(uuid) => {
+        PublishOutcome::Defined { uuid, .. } => {
             job.notice(Progress::Published { profile: profile.name.to_string() });
             Standing::Defined(uuid)
         }
         PublishOutcome::Refused { error, .. } => Standing::Refused(error),
     })
+}
+
+/// Reads back what Apple has made of a profile, and says what is otherwise than was sent. That it cannot be read is no
+/// reason not to use it: Apple has taken it.
+async fn read_back(job: &Job<'_>, profile: &Revision, uuid: &ProfileUuid) -> Option<String> {
+    let request = get_profile::Request { profile_uuid: uuid.clone() };
+    match job.client.send(&request).await {
+        Ok(shown) => {
+            let differs = shown::difference(&profile.content, &shown);
+            if let Some(differs) = &differs {
+                tracing::warn!(server = %job.server.name, profile = %profile.name, %uuid, "{differs}");
+            }
+            differs
+        }
+        Err(error) => {
+            let error = crate::chain(&error);
+            tracing::warn!(server = %job.server.name, profile = %profile.name, %uuid, error, "a profile could not be read back");
+            None
+        }
+    }
 }

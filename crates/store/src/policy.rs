@@ -21,6 +21,8 @@ pub struct Published {
     pub revision: RevisionId,
     /// Apple's name of it; `None` until Apple took it.
     pub profile_uuid: Option<ProfileUuid>,
+    /// What Apple shows otherwise than was sent.
+    pub differs: Option<String>,
     /// Why Apple did not take it, with what to do.
     pub error: Option<String>,
     /// When it is tried again after an error.

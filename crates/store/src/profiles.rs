@@ -37,7 +37,12 @@ pub struct Revision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublishOutcome {
     /// Apple took it.
-    Defined(ProfileUuid),
+    Defined {
+        /// Its UUID there.
+        uuid: ProfileUuid,
+        /// What it shows otherwise than was sent, for people.
+        differs: Option<String>,
+    },
     /// Apple refused it, or it could not be sent. Its devices wait; others do not (field lesson L27).
     Refused {
         /// Apple's code and what to do, for people.

@@ -27,6 +27,7 @@ const ARROWS: &[(&str, Below)] = &[
     ("adelie-store", Only(&["adelie-model", "adelie-rules"])),
     ("adelie-store-sqlite", Only(&["adelie-model", "adelie-rules", "adelie-store"])),
     ("adelie-store-postgres", Only(&["adelie-model", "adelie-rules", "adelie-store"])),
+    ("adelie-plan", Only(&["adelie-model", "adelie-profile", "adelie-rules", "adelie-store"])),
     (
         "adelie-scheduler",
         Only(&["adelie-model", "adelie-dep", "adelie-profile", "adelie-rules", "adelie-store"]),

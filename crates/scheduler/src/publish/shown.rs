@@ -54,7 +54,8 @@ mod tests {
     fn what_is_filled_in_or_left_at_its_default_is_the_same() {
         let sent = json!({ "profile_name": "P", "is_mdm_removable": true, "skip_setup_items": ["TOS", "Siri"],
             "anchor_certs": [], "await_device_configured": false });
-        let shown = json!({ "profile_name": "P", "skip_setup_items": ["Siri", "TOS"], "is_mandatory": false });
+        let shown =
+            json!({ "profile_name": "P", "skip_setup_items": ["Siri", "TOS"], "is_mandatory": false });
         assert_eq!(said(&sent, &shown), None);
     }
 

@@ -1,9 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 
-use adelie_model::{Device, DriftMode, ProfileName, RevisionId, ServerId, ServerName};
-use adelie_rules::{Defaults, Scope};
+use adelie_model::{Device, ProfileName, RevisionId, ServerId, ServerName};
+use adelie_store::Policy;
 use adelie_store::configuration::{Configuration, RevisionRef};
-use adelie_store::{Policy, RuleBook};
 use serde::Serialize;
 
 /// What changes mean for devices, by what they are to have before and afterwards.
@@ -83,19 +82,6 @@ impl Evaluator {
 
 impl Side {
     fn new(configuration: &Configuration) -> Self {
-        let book = RuleBook::new(configuration);
-        let in_force: HashMap<&ProfileName, RevisionId> =
-            configuration.profiles.iter().map(|head| (&head.name, head.in_force.id)).collect();
-        let policy = |name: &ServerName, defaults: &[(Scope, ProfileName)]| {
-            let defaults =
-                defaults.iter().filter_map(|(scope, profile)| Some((scope.clone(), *in_force.get(profile)?)));
-            book.policy(name.clone(), Defaults::new(defaults), HashMap::new(), DriftMode::default())
-        };
-        let policies = configuration
-            .servers
-            .iter()
-            .map(|server| (server.id, policy(&server.name, &server.defaults)))
-            .collect();
         let mut revisions = HashMap::new();
         for head in &configuration.profiles {
             let mut add = |revision: &RevisionRef| {
@@ -107,7 +93,7 @@ impl Side {
                 add(&staged.revision);
             }
         }
-        Self { policies, revisions }
+        Self { policies: configuration.policies(), revisions }
     }
 
     fn given(&self, device: &Device) -> Option<&Given> {

@@ -6,7 +6,7 @@ use adelie_model::{
     AssignState, Device, DriftMode, ProfileId, ProfileName, ProfileUuid, PublishedId, RevisionId, RuleId,
     ServerId, ServerName, Timestamp,
 };
-use adelie_rules::{Defaults, Explanation, OnlyServer, Rule, Rules, Subject};
+use adelie_rules::{Defaults, Explanation, Finding, OnlyServer, Rule, Rules, Subject};
 
 use crate::configuration::{Configuration, Staged, Version, is_among};
 
@@ -75,6 +75,12 @@ impl RuleBook {
             ids: ids.into(),
             staged: Arc::new(staged.collect()),
         }
+    }
+
+    /// What in the rules does nothing or hides others.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.rules.findings()
     }
 
     /// The version of the configuration that they are of.

@@ -14,7 +14,7 @@ mod tests;
 use std::collections::HashMap;
 
 use adelie_model::{ProfileId, ProfileName, RevisionId, RuleId, RuleName, ServerId, ServerName, Timestamp};
-use adelie_rules::{Condition, Scope};
+use adelie_rules::{Condition, Defaults, Scope};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub use change::{Change, Document, NewRevision, NewRule, RollOut, RulePatch, has
 pub use edits::{Affected, DefaultEdit, Edits, HeadEdit, Needed, RevisionEdit, RuleEdit, edits};
 pub use share::is_among;
 
-use crate::{Operator, ProfileStore, Result, Revision, StoreError, SyncSettings};
+use crate::{Operator, Policy, ProfileStore, Result, Revision, RuleBook, StoreError, SyncSettings};
 
 /// How often what people decide has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,6 +139,32 @@ impl Configuration {
     #[must_use]
     pub fn rule(&self, name: &RuleName) -> Option<&StoredRule> {
         self.rules.iter().find(|rule| rule.name == *name)
+    }
+
+    /// What decides for the devices of each MDM server, apart from what Apple has: nothing is published in it.
+    #[must_use]
+    pub fn policies(&self) -> HashMap<ServerId, Policy> {
+        let book = RuleBook::new(self);
+        let in_force: HashMap<&ProfileName, RevisionId> =
+            self.profiles.iter().map(|head| (&head.name, head.in_force.id)).collect();
+        let policy = |server: &ServerConfiguration| {
+            let defaults = server.defaults.iter();
+            let defaults =
+                defaults.filter_map(|(scope, profile)| Some((scope.clone(), *in_force.get(profile)?)));
+            let drift = server.settings.drift.unwrap_or_default();
+            (server.id, book.policy(server.name.clone(), Defaults::new(defaults), HashMap::new(), drift))
+        };
+        self.servers.iter().map(policy).collect()
+    }
+
+    /// The profile and the number of a revision that is in force or staged.
+    #[must_use]
+    pub fn given(&self, revision: RevisionId) -> Option<(&ProfileName, u32)> {
+        self.profiles.iter().find_map(|head| {
+            let staged = head.staged.as_ref().map(|staged| &staged.revision);
+            let found = [Some(&head.in_force), staged].into_iter().flatten().find(|it| it.id == revision)?;
+            Some((&head.name, found.number))
+        })
     }
 
     /// The MDM server with that number.

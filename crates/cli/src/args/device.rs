@@ -41,6 +41,13 @@ pub enum Device {
         /// Its serial number
         serial: SerialNumber,
     },
+    /// Say why a device gets the profile it gets, rule by rule, and how far that has come
+    #[command(after_help = "Example:
+  adelie device explain C02EXAMPLE01")]
+    Explain {
+        /// Its serial number
+        serial: SerialNumber,
+    },
     /// Show what happened to a device, newest first
     #[command(after_help = "Example:
   adelie device history C02EXAMPLE01 --limit 10")]

@@ -9,12 +9,14 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
 mod device;
+mod rule;
 mod server;
 mod sync;
 mod values;
 
 pub use assign::Assign;
 pub use device::{Device, Serials};
+pub use rule::{Conditions, Facts, Patch, Rule};
 pub use server::{OwnSettings, Server};
 pub use sync::{Sync, SyncCommand};
 pub use values::{DefaultProfile, Setting};
@@ -111,6 +113,9 @@ pub enum Command {
     /// Enrollment profiles: new, list, show, validate
     #[command(subcommand)]
     Profile(Profile),
+    /// Rules: which devices get which profile
+    #[command(subcommand)]
+    Rule(Rule),
     /// Run the service: sync and assign by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do

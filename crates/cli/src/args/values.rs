@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use adelie_model::{AssignState, DeviceFamily, DriftMode, ProfileName};
+use adelie_model::{AssignState, DeviceFamily, DriftMode, ProfileName, Timestamp};
 use adelie_rules::Scope;
 use url::Url;
 
@@ -89,6 +89,13 @@ pub fn default_profile(text: &str) -> Result<DefaultProfile, String> {
         name => Some(name.parse().map_err(|error: adelie_model::NameError| error.to_string())?),
     };
     Ok(DefaultProfile { scope, profile })
+}
+
+/// Midnight at the beginning of a day, UTC.
+pub fn day(text: &str) -> Result<Timestamp, String> {
+    let day: chrono::NaiveDate =
+        text.parse().map_err(|_| format!("{text:?} is no day; it must look like 2026-01-31"))?;
+    Ok(day.and_time(chrono::NaiveTime::MIN).and_utc())
 }
 
 pub fn family(text: &str) -> Result<DeviceFamily, String> {

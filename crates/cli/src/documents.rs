@@ -1,0 +1,155 @@
+//! Profiles between files and the store: reading them, sealing what is secret in them, and taking them back.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use adelie_model::{ProfileName, new_uuid};
+use adelie_profile::{CheckedDocument, EnrollmentProfile, Findings, Form, Format, Outside, ProfileDocument};
+use adelie_store::configuration::{Document, NewRevision};
+use adelie_store::{Revision, Sealed, Vault};
+use anyhow::Context as _;
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::exit::wrong;
+
+/// The largest file that is read as a profile; anchor certificates make it big, nothing makes it huge.
+const MAX_FILE: u64 = 4 << 20;
+
+/// Reads a profile file; what it names is read beside it. The outer error is about the file, the inner one about what
+/// stands in it.
+pub fn read(path: &Path, now: adelie_model::Timestamp) -> anyhow::Result<Result<CheckedDocument, Findings>> {
+    let Some(format) = Format::of_path(path) else {
+        return Err(wrong(
+            format!("{} has no ending that tells its format", path.display()),
+            "name it .json, .toml, .yaml or .yml",
+        ));
+    };
+    let text = text(path)?;
+    Ok(parse(&text, format, path, now))
+}
+
+/// Reads the text of a profile file; what it names is read beside `path`.
+pub fn parse(
+    text: &str,
+    format: Format,
+    path: &Path,
+    now: adelie_model::Timestamp,
+) -> Result<CheckedDocument, Findings> {
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let beside = move |name: &str| {
+        let path = folder.join(name);
+        let size = std::fs::metadata(&path).map_err(|error| format!("it cannot be read: {error}"))?.len();
+        if size > MAX_FILE {
+            return Err(format!("it has {size} bytes, which is too much"));
+        }
+        std::fs::read(&path).map_err(|error| format!("it cannot be read: {error}"))
+    };
+    adelie_profile::read_document(text, format, &Outside { now, file: &beside })
+}
+
+/// The text of a file that is not too large.
+pub fn text(path: &Path) -> anyhow::Result<String> {
+    let unreadable = |error: std::io::Error| {
+        wrong(format!("{} cannot be read: {error}", path.display()), "check the path")
+    };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_FILE {
+        return Err(wrong(
+            format!("{} has {size} bytes; a profile has a few thousand", path.display()),
+            "give the file of an enrollment profile",
+        ));
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}
+
+/// A revision of a profile as it is stored, opened.
+pub struct Opened {
+    pub revision: Revision,
+    pub document: ProfileDocument,
+    /// Its secrets as they are sealed.
+    sealed: Option<(Uuid, Sealed)>,
+}
+
+/// Opens a revision.
+pub async fn open(context: &Context, revision: Revision) -> anyhow::Result<Opened> {
+    let sealed = if revision.has_secrets { context.store.secrets(revision.id).await? } else { None };
+    let plain = match &sealed {
+        Some((id, sealed)) => Some(context.vault().await?.unseal(&place(*id), sealed)?),
+        None => None,
+    };
+    let document = revision.document.as_ref().map_or(&revision.content, |document| &document.content).clone();
+    let secrets = plain.as_ref().map(|plain| plain.as_slice());
+    let document = ProfileDocument::from_stored(document, revision.content.clone(), secrets)
+        .with_context(|| format!("revision {} of profile {}", revision.number, revision.name))?;
+    Ok(Opened { revision, document, sealed })
+}
+
+/// Opens the revision in force of every profile.
+pub async fn open_all(context: &Context) -> anyhow::Result<HashMap<ProfileName, Opened>> {
+    let mut all = HashMap::new();
+    for revision in context.store.profiles().await? {
+        all.insert(revision.name.clone(), open(context, revision).await?);
+    }
+    Ok(all)
+}
+
+/// Makes revisions of documents.
+pub struct Sealer<'c> {
+    context: &'c Context,
+    vault: Arc<Vault>,
+}
+
+impl<'c> Sealer<'c> {
+    pub async fn new(context: &'c Context) -> anyhow::Result<Self> {
+        Ok(Self { context, vault: context.vault().await? })
+    }
+
+    /// A revision that says what a document says. `before` is what the profile says now: a password that the document
+    /// calls "stored" is taken from there, and secrets that are the same stay sealed as they are.
+    pub fn revision(
+        &self,
+        document: ProfileDocument,
+        before: Option<&Opened>,
+        note: &str,
+    ) -> anyhow::Result<NewRevision> {
+        let document = match before {
+            _ if !document.needs_stored_secrets() => document,
+            Some(before) => document.with_secrets_of(&before.document).map_err(no_password)?,
+            None => return Err(no_password(adelie_profile::NoStoredSecrets)),
+        };
+        let secrets = match (document.secrets(), before) {
+            (None, _) => None,
+            (Some(plain), Some(before)) if before.document.secrets() == Some(plain.clone()) => {
+                before.sealed.clone()
+            }
+            (Some(plain), _) => {
+                let id = new_uuid(self.context.clock.now(), &*self.context.entropy);
+                Some((id, self.vault.seal(&place(id), &plain, &*self.context.entropy)?))
+            }
+        };
+        let own = document.form() == Form::Ours || document.accounts().is_some();
+        let own = own.then(|| Document {
+            content: document.document().clone(),
+            // The hash of any table, whose keys may stand in any order.
+            hash: EnrollmentProfile::from_stored(document.document().clone()).content_hash(),
+        });
+        Ok(NewRevision {
+            content: document.apple().clone(),
+            content_hash: document.content_hash(),
+            document: own,
+            secrets,
+            note: note.to_owned(),
+        })
+    }
+}
+
+fn no_password(error: adelie_profile::NoStoredSecrets) -> anyhow::Error {
+    wrong(error.to_string(), "write the password, or a hash of it, or \"generated\"")
+}
+
+/// What the seal of a revision's secrets is bound to.
+fn place(id: Uuid) -> String {
+    format!("profile_revisions.secrets/{id}")
+}

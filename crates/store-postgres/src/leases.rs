@@ -53,7 +53,7 @@ async fn acquire(pool: &PgPool, server: ServerId, owner: &str, ttl: Duration) ->
         "-- acquire_lease
          UPDATE mdm_servers SET lease_owner = $2, lease_epoch = lease_epoch + 1,
              lease_expires_at = clock_timestamp() + make_interval(secs => $3), work_at = 'epoch'
-         WHERE id = $1 AND (lease_owner IS NULL OR lease_owner = $2 OR lease_expires_at <= clock_timestamp())
+         WHERE id = $1 AND (lease_owner IS NULL OR lease_expires_at <= clock_timestamp())
          RETURNING lease_epoch",
     )
     .bind(server.0)

@@ -172,6 +172,7 @@ async fn a_new_holder_waits_for_writes_under_way() {
     let database = Database::new().await;
     let store = PostgresStore::clone(&database.store);
     let (old, revision) = due(&store, 1).await.expect("a world");
+    store.renew_lease(&old, Duration::ZERO).await.expect("it is still ours");
     let mut connection = database.connection().await;
     for statement in
         ["BEGIN", "SELECT FROM mdm_servers FOR KEY SHARE", "UPDATE devices SET color = 'late, but in time'"]
@@ -181,7 +182,7 @@ async fn a_new_holder_waits_for_writes_under_way() {
     let taking = tokio::spawn({
         let store = store.clone();
         let server = old.server;
-        async move { lease(&store, server, "us").await }
+        async move { lease(&store, server, "them").await }
     });
     let mut watching = database.connection().await;
     loop {

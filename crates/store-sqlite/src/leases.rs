@@ -18,7 +18,7 @@ impl LeaseStore for SqliteStore {
                 "-- acquire_lease
                  UPDATE mdm_servers SET lease_owner = ?2, lease_epoch = lease_epoch + 1,
                      lease_expires_at = ?4 + ?3, work_at = 0
-                 WHERE id = ?1 AND (lease_owner IS NULL OR lease_owner = ?2 OR lease_expires_at <= ?4)
+                 WHERE id = ?1 AND (lease_owner IS NULL OR lease_expires_at <= ?4)
                  RETURNING lease_epoch",
             )
             .bind(server.0)

@@ -50,7 +50,8 @@ pub struct WorkEnd {
 /// while somebody works on the server is forgotten.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
-    /// Takes the lease when it is free, expired, or already held by `owner`; a new holder gets a new epoch.
+    /// Takes the lease when it is free or expired, under a new epoch. It belongs to a piece of work and not to its process:
+    /// what `owner` itself holds is held. Taken from it, its first work would go on sending until it next writes.
     async fn acquire_lease(&self, server: ServerId, owner: &str, ttl: Duration) -> Result<LeaseAnswer>;
 
     /// Takes the leases of up to `limit` MDM servers that have work at `now` and that nobody holds, longest due first:

@@ -3,7 +3,7 @@
 use adelie_model::{AssignState, ProfileStatus};
 use adelie_rules::Scope;
 
-use super::world::{World, at, event, lease, mac, operator, phone, serial, serials, settlement, uuid};
+use super::world::{World, at, event, mac, operator, phone, serial, serials, settlement, uuid};
 use super::{Case, Fixture};
 use crate::page::Action;
 use crate::{Claim, DueGroup, PublishOutcome, Settlement};
@@ -74,7 +74,7 @@ pub async fn a_late_settlement_is_left_alone(fixture: &dyn Fixture) -> Case {
     assert_eq!(world.state("A").await?, AssignState::Removed);
     assert_eq!(world.device("A").await?.actual.profile_uuid, None);
     assert_eq!(world.state("B").await?, AssignState::Assigned);
-    world.lease = lease(&*world.store, world.server, "us").await?;
+    world.lease = world.taken_over().await?;
     world.settle(&[success("C")], 6).await?;
     assert_eq!(world.state("C").await?, AssignState::Sent);
     Ok(())

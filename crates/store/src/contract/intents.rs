@@ -129,7 +129,7 @@ pub async fn intents_under_a_lost_lease_are_the_next_holders(fixture: &dyn Fixtu
     let pages = two_pages(&world, &run).await?;
     let intended =
         world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
-    let next = lease(&*world.store, world.server, "us").await?;
+    let next = world.taken_over().await?;
     let again = world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await;
     assert!(matches!(again, Err(StoreError::LeaseLost(_))));
     let late = world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await;

@@ -57,13 +57,16 @@ pub async fn a_lease_is_renewed_and_released(fixture: &dyn Fixture) -> Case {
     Ok(())
 }
 
-/// A second task of the same process fences the first one off as well.
-pub async fn the_same_owner_gets_a_new_epoch(fixture: &dyn Fixture) -> Case {
+/// L18: two pieces of work of one process do not share a lease: the first would send what the second has settled since.
+pub async fn the_same_owner_waits_as_well(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
+    let held = world.store.acquire_lease(world.server, "us", TTL).await?;
+    assert!(matches!(&held, LeaseAnswer::Held { owner, .. } if owner == "us"), "{held:?}");
+    world.begin(SyncKind::Delta, 1).await?;
+    world.store.release_lease(&world.lease, &end(1)).await?;
     let again = lease(&*world.store, world.server, "us").await?;
     assert!(again.epoch > world.lease.epoch);
     lost(world.begin(SyncKind::Delta, 1).await, "the old epoch");
-    world.store.begin_run(&again, &start(SyncKind::Delta, 1)).await?;
     Ok(())
 }
 
@@ -76,7 +79,7 @@ pub async fn a_stale_lease_changes_nothing(fixture: &dyn Fixture) -> Case {
     let run = world.begin(SyncKind::Full, 3).await?;
     let page = world.commit(&run, SyncPhase::Fetch, vec![phone("D")], 4).await?;
     let old = world.lease.clone();
-    world.lease = lease(&*world.store, world.server, "us").await?;
+    world.lease = world.taken_over().await?;
     world.store.set_defaults(world.server, &[], &operator(4)).await?;
     let before = (world.all().await?, world.position().await?, fixture.events().await);
     let runs = world.store.runs(None, None, 10).await?;
@@ -234,7 +237,7 @@ pub async fn setbacks_are_counted_until_work_ends_well(fixture: &dyn Fixture) ->
 /// L16: who has lost the lease neither frees the new holder's nor moves the next work.
 pub async fn a_lost_lease_is_given_back_in_vain(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
-    let theirs = lease(&*world.store, world.server, "us").await?;
+    let theirs = world.taken_over().await?;
     let before = world.store.server_by_id(world.server).await?;
     let late = crate::WorkEnd { now: at(1), not_before: Some(at(9000)) };
     world.store.release_lease(&world.lease, &late).await?;

@@ -134,7 +134,7 @@ macro_rules! contract_tests {
                 one_lease_per_server,
                 an_expired_lease_is_taken_over,
                 a_lease_is_renewed_and_released,
-                the_same_owner_gets_a_new_epoch,
+                the_same_owner_waits_as_well,
                 a_stale_lease_changes_nothing,
                 a_lease_of_one_server_is_not_one_of_another,
                 who_works_on_a_server_is_seen,

@@ -37,7 +37,7 @@ pub async fn a_page_under_a_lost_lease_leaves_nothing(fixture: &dyn Fixture) -> 
     let (world, _) = World::with_default(fixture).await?;
     let run = world.begin(SyncKind::Full, 1).await?;
     let page = world.commit(&run, SyncPhase::Fetch, vec![phone("A")], 2).await?;
-    let _theirs = lease(&*world.store, world.server, "us").await?;
+    let _theirs = world.taken_over().await?;
     let position = world.position().await?;
     let result = world.store.commit_page(&world.lease, &page).await;
     assert!(matches!(result, Err(StoreError::LeaseLost(server)) if server == world.server));

@@ -2,7 +2,7 @@
 
 use adelie_model::{AssignState, OpType, ProfileStatus, SyncKind};
 
-use super::world::{World, at, details, event, lease, phone, serial, serials, settlement, showing, uuid};
+use super::world::{World, at, details, event, phone, serial, serials, settlement, showing, uuid};
 use super::{Case, Fixture};
 use crate::Settlement;
 
@@ -25,7 +25,7 @@ pub async fn a_request_of_another_epoch_is_read_back(fixture: &dyn Fixture) -> C
     let (mut world, revision) = World::with_default(fixture).await?;
     world.full(vec![phone("A"), phone("B")], 1).await?;
     world.store.claim_due(&world.lease, revision.id, 1, at(2), at(9000)).await?;
-    world.lease = lease(&*world.store, world.server, "us").await?;
+    world.lease = world.taken_over().await?;
     let theirs = world.store.to_read_back(&world.lease, at(3), 10).await?;
     assert_eq!(theirs.len(), 1);
     let ours = world.claim(&revision, 4).await?;

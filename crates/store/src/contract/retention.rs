@@ -133,7 +133,7 @@ pub async fn forgetting_is_fenced(fixture: &dyn Fixture) -> Case {
     world.full(vec![phone("A")], 1).await?;
     world.delta(vec![event(phone("A"), OpType::Deleted, 2)], 2).await?;
     let old = world.lease.clone();
-    world.lease = lease(&*world.store, world.server, "us").await?;
+    world.lease = world.taken_over().await?;
     let before = (world.all().await?, fixture.events().await);
     let keep = Retention { tombstones_before: at(9), events_before: at(9), runs: 0 };
     let lost = world.store.forget_old(&old, &keep, 10).await;

@@ -206,6 +206,12 @@ impl World {
         Ok(revision)
     }
 
+    /// The lease of somebody who takes over, as after the death of whoever has it.
+    pub(super) async fn taken_over(&self) -> Result<Lease> {
+        self.store.renew_lease(&self.lease, Duration::ZERO).await?;
+        lease(&*self.store, self.server, "them").await
+    }
+
     pub(super) async fn decide_all(&self, now: i64) -> Result<()> {
         while !self.store.decide_anew(&self.lease, at(now), 1000).await? {}
         Ok(())

@@ -5,6 +5,7 @@ use adelie_model::{Actual, AssignState, Assignment, Device, OpType, Timestamp};
 use super::decide::IN_DOUBT;
 use super::digest::{digest, is_same, knows_deletion};
 use super::fold::{Folded, overlay_facts};
+use super::operate::PUT_AWAY;
 use super::{Known, PageContext, Record, Source, decide};
 use crate::Policy;
 
@@ -79,6 +80,9 @@ pub(super) fn merge(
         let device = removed(gone, Cow::Borrowed("Apple says that it left this MDM server"), context.now);
         return Some(Change { device, kind: Kind::Removed });
     }
+    if is_older_than_its_being_put_away(context, before, record) {
+        return Some(Change { device: before.clone(), kind: Kind::Unchanged });
+    }
     if before.removed_at.is_some() {
         let device = fresh(context, record.clone(), digest, policy, Some(before));
         return Some(Change { device, kind: Kind::Returned });
@@ -99,6 +103,13 @@ pub(super) fn merge(
         device.assignment.next_attempt_at = Some(context.now);
     }
     Some(Change { device, kind })
+}
+
+/// Whether an operator has put the device away since the event. It shows the device as it was then: whoever brings it back
+/// by it would assign what Apple shows already. What is newer brings it back, and so does a listing.
+fn is_older_than_its_being_put_away(context: &PageContext, before: &Device, record: &Record) -> bool {
+    let put_away = before.removed_at.filter(|_| before.assignment.reason.starts_with(PUT_AWAY));
+    context.source == Source::Changes && put_away.zip(record.op_date).is_some_and(|(at, event)| event <= at)
 }
 
 /// Whether nothing worth telling has changed. Our own assignment comes back with Apple's time of it in place of

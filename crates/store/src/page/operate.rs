@@ -7,6 +7,9 @@ use super::merge::removed;
 use super::{Known, NewEvent, decide};
 use crate::{Operator, Policy};
 
+/// How the reason of a device begins that an operator has put away.
+pub(super) const PUT_AWAY: &str = "deleted by ";
+
 /// What an operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -95,8 +98,7 @@ pub fn operate(
         }
         Action::Archive => {
             let data = json!({ "by": by.name, "was": device.assignment.state.as_str() });
-            let reason =
-                format!("deleted by {}; a full sync brings it back if Apple still lists it", by.name);
+            let reason = format!("{PUT_AWAY}{}; a full sync brings it back if Apple still lists it", by.name);
             done(removed(device.clone(), reason.into(), by.now), "device.removed", data)
         }
         Action::Tag { add, remove } => {

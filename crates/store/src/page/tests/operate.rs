@@ -177,4 +177,24 @@ fn tags_come_and_go_one_by_one() {
         let (_, done) = operate(&tagged, &policy(Some(WANTED)), &tag(&[], &["a", "lab"]), &by(202));
         assert_eq!(done.expect("it is done").0.tags, [""; 0]);
     }
+
+/// Deleting a device by hand is about now: only what Apple tells of later, or a listing, brings it back.
+#[test]
+fn what_was_put_away_comes_back_by_newer_news_or_a_listing() {
+    let policy = policy(Some(WANTED));
+    let assigned = in_state(AssignState::Assigned);
+    let (_, done) = operate(&assigned, &policy, &Action::Archive, &by(200));
+    let (away, _) = done.expect("it is done");
+    let after = |op, source| {
+        let (server, seen_run, now) = (away.server, RunId(9), at(300));
+        let context = PageContext { server, seen_run, now, source, first_import: false };
+        let existing = [(away.serial.clone(), away.clone())].into();
+        plan(&context, &[record("A", op)], existing, &policy)
+    };
+    for op in [OpType::Added, OpType::Modified] {
+        let older = after(Some((op.clone(), 199)), Source::Changes);
+        assert_eq!((older.counts.added, older.writes.is_empty()), (0, true), "{op:?}");
+        assert_eq!(after(Some((op, 201)), Source::Changes).counts.added, 1);
+    }
+    assert_eq!(after(None, Source::Whole).counts.added, 1);
 }

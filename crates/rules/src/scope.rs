@@ -41,6 +41,24 @@ impl Scope {
             Self::Any => "any",
         }
     }
+
+    /// The scope of a stored word. One that is none of ours is the family that Apple calls so.
+    #[must_use]
+    pub fn of_word(word: &str) -> Self {
+        word.parse().unwrap_or_else(|_| Self::Family(DeviceFamily::from(word)))
+    }
+
+    /// What lists are sorted by: the order of [`ALL`](Self::ALL), with families that have no word of their own before
+    /// `any`, by Apple's words for them.
+    #[must_use]
+    pub fn order(&self) -> (usize, &str) {
+        let last = Self::ALL.len() - 1;
+        let place = match self {
+            Self::Any => last + 1,
+            family => Self::ALL.iter().position(|known| known == family).unwrap_or(last),
+        };
+        (place, self.as_str())
+    }
 }
 
 impl fmt::Display for Scope {
@@ -104,6 +122,20 @@ mod tests {
         for family in DeviceFamily::KNOWN {
             assert_eq!(family.as_str().parse(), Ok(Scope::Family(family)), "Apple's spelling is taken too");
         }
+    }
+
+    #[test]
+    fn a_stored_word_is_the_scope_that_was_stored_and_any_is_the_last_in_lists() {
+        let watch = || Scope::Family(DeviceFamily::Other("Watch".to_owned()));
+        let mut scopes: Vec<Scope> = Scope::ALL.into_iter().rev().collect();
+        scopes.push(watch());
+        for scope in &scopes {
+            assert_eq!(Scope::of_word(scope.as_str()), *scope);
+        }
+        scopes.sort_by(|a, b| a.order().cmp(&b.order()));
+        let (known, last) = scopes.split_at(6);
+        assert_eq!(known, &Scope::ALL[..6]);
+        assert_eq!(last, [watch(), Scope::Any]);
     }
 
     #[test]

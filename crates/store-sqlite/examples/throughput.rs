@@ -13,11 +13,12 @@ use adelie_model::{
     ServerId, SyncKind, SyncPhase, Timestamp, Trigger,
 };
 use adelie_rules::Scope;
+use adelie_store::configuration::NewRevision;
 use adelie_store::page::Record;
 use adelie_store::{
-    AssignStore, DeviceFilter, DevicePosition, DeviceStore, Lease, LeaseAnswer, LeaseStore, NewProfile,
-    NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, RunEnd, RunStart, ServerStore, Settlement,
-    SyncStore,
+    AssignStore, ConfigurationStore, DeviceFilter, DevicePosition, DeviceStore, Lease, LeaseAnswer,
+    LeaseStore, NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, RunEnd, RunStart, ServerStore,
+    Settlement, SyncStore,
 };
 use adelie_store_sqlite::SqliteStore;
 
@@ -49,16 +50,19 @@ async fn main() -> Result<(), Failed> {
     else {
         return Err("the lease of a new server is taken".into());
     };
-    let profile = NewProfile {
-        name: "standard".parse()?,
-        content: serde_json::Map::new(),
-        content_hash: "00".to_owned(),
-    };
-    let revision = store.add_profile(&profile, now(0)).await?;
+    let name = "standard".parse()?;
     let by = Operator { name: "throughput".to_owned(), now: now(0) };
-    store.set_defaults(server, &[(Scope::Any, Some(profile.name))], &by).await?;
+    let revision = store.add_profile(&name, NewRevision::default(), &by).await?;
+    store.set_defaults(server, &[(Scope::Any, Some(name))], &by).await?;
     let uuid = ProfileUuid("88fc4e378fc22ba0ac1dd5e2c0d8c8c3".to_owned());
-    store.set_published(&lease, revision.id, &PublishOutcome::Defined(uuid.clone()), now(0)).await?;
+    store
+        .set_published(
+            &lease,
+            revision.id,
+            &PublishOutcome::Defined { uuid: uuid.clone(), differs: None },
+            now(0),
+        )
+        .await?;
     let run = store.begin_run(&lease, &full(0)).await?.id;
     let mut bench = Bench { store, lease, run, pages };
 

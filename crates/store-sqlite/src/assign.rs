@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use crate::failure::{Attempt, run};
-use crate::rows::{self, count};
+use crate::policy::policy;
+use crate::rows::{self, count, device_columns};
 use crate::{SqliteStore, absent, batch, fence, operate, settle, troubles, work};
 
 #[async_trait]
@@ -35,16 +36,12 @@ impl AssignStore for SqliteStore {
             let Some(after) = fence::pass(&mut transaction, lease).await?.decide_after else {
                 return Ok(true);
             };
-            let found = sqlx::query(
-                "-- decide_batch
-                 SELECT json_array(server_id, serial, model, description, color, asset_tag, device_family, os,
-                     profile_status, profile_uuid, profile_assign_time, profile_push_time,
-                     device_assigned_by, device_assigned_date, mdm_migration_deadline, extra, op_date,
-                     first_seen_at, last_seen_at, seen_run, removed_at, assign_state, assign_reason, attempts,
-                     next_attempt_at, wanted_revision_id, op_digest, hold)
-                 FROM devices WHERE server_id = ?1 AND serial > ?2 AND removed_at IS NULL
-                 ORDER BY serial LIMIT ?3",
-            )
+            let found = sqlx::query(concat!(
+                "-- decide_batch\nSELECT ",
+                device_columns!(),
+                " FROM devices d WHERE d.server_id = ?1 AND d.serial > ?2 AND d.removed_at IS NULL
+                 ORDER BY d.serial LIMIT ?3",
+            ))
             .bind(lease.server.0)
             .bind(after)
             .bind(limit)
@@ -54,7 +51,7 @@ impl AssignStore for SqliteStore {
                 found.iter().map(rows::device).collect::<std::result::Result<_, _>>()?;
             let done = devices.len() < limit as usize;
             let last = devices.last().map(|device| device.serial.as_str().to_owned());
-            let policy = batch::policy(&mut transaction, lease.server).await?;
+            let policy = policy(self, &mut transaction, lease.server).await?;
             let changed = page::decide_anew(devices, &policy, now);
             batch::upsert(&mut transaction, &changed, None).await?;
             sqlx::query("-- decided_up_to\nUPDATE mdm_servers SET decide_after = ?2 WHERE id = ?1")
@@ -224,7 +221,7 @@ impl AssignStore for SqliteStore {
                 let known = |record: &&Record| existing.contains_key(&record.serial);
                 Cow::Owned(details.records.iter().filter(known).cloned().collect())
             };
-            let policy = batch::policy(&mut transaction, lease.server).await?;
+            let policy = policy(self, &mut transaction, lease.server).await?;
             let context = PageContext {
                 server: lease.server,
                 // A full sync under way must not take for absent what came after its listing.
@@ -270,7 +267,7 @@ impl AssignStore for SqliteStore {
     ) -> Result<Vec<Operated>> {
         run("do what an operator asks for", async {
             let mut transaction = self.write().await?;
-            let operated = operate::devices(&mut transaction, server, serials, action, by).await?;
+            let operated = operate::devices(self, &mut transaction, server, serials, action, by).await?;
             transaction.commit().await?;
             Ok(operated)
         })

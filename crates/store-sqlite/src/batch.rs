@@ -5,48 +5,14 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use adelie_model::{
-    Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp,
+    Device, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, Timestamp,
 };
-use adelie_rules::Defaults;
+use adelie_store::Lease;
 use adelie_store::page::{NewEvent, Writes};
-use adelie_store::{Lease, Policy, SyncSettings};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::failure::Attempt;
-use crate::rows::{self, DEVICE_COLUMNS, millis, to_json};
-
-/// What decides about the devices of an MDM server, as it stands in this transaction.
-pub(crate) async fn policy(transaction: &mut SqliteConnection, server: ServerId) -> Attempt<Policy> {
-    let defaults: Vec<(String, i64)> = sqlx::query_as(
-        "-- policy_defaults
-         SELECT d.scope, (SELECT r.id FROM profile_revisions r WHERE r.profile_id = d.profile_id
-             ORDER BY r.number DESC LIMIT 1)
-         FROM server_defaults d WHERE d.server_id = ?1",
-    )
-    .bind(server.0)
-    .fetch_all(&mut *transaction)
-    .await?;
-    let published: Vec<(i64, String)> = sqlx::query_as(
-        "-- policy_published
-         SELECT revision_id, profile_uuid FROM published_profiles
-         WHERE server_id = ?1 AND profile_uuid IS NOT NULL",
-    )
-    .bind(server.0)
-    .fetch_all(&mut *transaction)
-    .await?;
-    let settings: Option<String> =
-        sqlx::query_scalar("-- policy_settings\nSELECT sync_settings FROM mdm_servers WHERE id = ?1")
-            .bind(server.0)
-            .fetch_optional(transaction)
-            .await?;
-    let settings: Option<SyncSettings> =
-        settings.map(|text| rows::json("mdm_servers.sync_settings", &text)).transpose()?;
-    Ok(Policy {
-        defaults: Defaults::new(defaults.into_iter().map(|(text, id)| (rows::scope(&text), RevisionId(id)))),
-        published: published.into_iter().map(|(id, uuid)| (RevisionId(id), ProfileUuid(uuid))).collect(),
-        drift: settings.and_then(|settings| settings.drift).unwrap_or_default(),
-    })
-}
+use crate::rows::{self, device_columns, millis, to_json};
 
 /// Loads the devices with these serial numbers.
 pub(crate) async fn load(
@@ -54,14 +20,11 @@ pub(crate) async fn load(
     server: ServerId,
     serials: &[impl Borrow<SerialNumber>],
 ) -> Attempt<HashMap<SerialNumber, Device>> {
-    let found = sqlx::query(
-        "-- load_devices
-         SELECT json_array(server_id, serial, model, description, color, asset_tag, device_family, os, profile_status,
-             profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
-             mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at,
-             assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id, op_digest, hold)
-         FROM devices WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))",
-    )
+    let found = sqlx::query(concat!(
+        "-- load_devices\nSELECT ",
+        device_columns!(),
+        " FROM devices d WHERE d.server_id = ?1 AND d.serial IN (SELECT value FROM json_each(?2))",
+    ))
     .bind(server.0)
     .bind(list(serials)?)
     .fetch_all(transaction)
@@ -70,7 +33,7 @@ pub(crate) async fn load(
 }
 
 /// How many rows one statement writes. More at once save no time and cost memory: a thousand would be a statement of
-/// 27,000 variables. The smaller sizes make up whatever is left, so that few statements have to be kept ready.
+/// 30,000 variables. The smaller sizes make up whatever is left, so that few statements have to be kept ready.
 const SIZES: [usize; 4] = [100, 20, 4, 1];
 
 /// Writes what a page or details have changed.
@@ -96,7 +59,7 @@ pub(crate) async fn upsert(
 /// What becomes of a device that is stored already.
 #[derive(Clone, Copy)]
 enum Put {
-    /// It is an error: the device was to be new.
+    /// It is an error: the device was to be new. Nobody can have given it a tag.
     Insert,
     /// It is replaced.
     Upsert,
@@ -148,17 +111,21 @@ fn put_query((place, devices): (usize, &[Device]), epoch: i64, put: Put) -> Atte
     let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
     for device in devices {
         query = bind(query, device)?.bind(epoch);
+        if let Put::Upsert = put {
+            query = query.bind(tags(device)?);
+        }
     }
     Ok(query)
 }
 
 fn put_statement(size: usize, put: Put) -> String {
-    // Without `OR FAIL` SQLite would note how to undo each statement; the transaction is undone as a whole.
-    let insert = match put {
-        Put::Insert => "INSERT OR FAIL",
-        Put::Upsert => "INSERT",
+    // Without `OR FAIL` SQLite would note how to undo each statement; the transaction is undone as a whole. A device
+    // that is new has no tags.
+    let (insert, columns, tags) = match put {
+        Put::Insert => ("INSERT OR FAIL", COLUMNS, ""),
+        Put::Upsert => ("INSERT", COLUMNS + 1, ", tags"),
     };
-    let row = format!("({})", ["?"; DEVICE_COLUMNS + 1].join(", "));
+    let row = format!("({})", vec!["?"; columns].join(", "));
     let rows = vec![row; size].join(", ");
     format!(
         "-- put_devices
@@ -166,10 +133,13 @@ fn put_statement(size: usize, put: Put) -> String {
              profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
              device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
              seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id,
-             op_digest, hold, sent_epoch)
+             op_digest, hold, rule_id, sent_epoch{tags})
          VALUES {rows}"
     )
 }
+
+/// How many columns of a new device are written.
+const COLUMNS: usize = 30;
 
 const ON_CONFLICT: &str = "ON CONFLICT (server_id, serial) DO UPDATE SET
              model = excluded.model, description = excluded.description, color = excluded.color,
@@ -185,7 +155,7 @@ const ON_CONFLICT: &str = "ON CONFLICT (server_id, serial) DO UPDATE SET
              removed_at = excluded.removed_at, assign_state = excluded.assign_state,
              assign_reason = excluded.assign_reason, attempts = excluded.attempts,
              next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id,
-             op_digest = excluded.op_digest, hold = excluded.hold,
+             op_digest = excluded.op_digest, hold = excluded.hold, rule_id = excluded.rule_id, tags = excluded.tags,
              -- Epochs only grow, and none is 0.
              sent_epoch = max(sent_epoch, excluded.sent_epoch)";
 
@@ -224,7 +194,14 @@ fn bind<'q>(query: Query<'q>, device: &'q Device) -> Attempt<Query<'q>> {
         .bind(millis(assignment.next_attempt_at))
         .bind(assignment.wanted.map(|revision| revision.0))
         .bind(device.op_digest)
-        .bind(device.hold.as_deref()))
+        .bind(device.hold.as_deref())
+        .bind(assignment.rule.map(|rule| rule.0)))
+}
+
+/// Tags for their column.
+fn tags(device: &Device) -> Attempt<Option<String>> {
+    let tags = &device.tags;
+    Ok(if tags.is_empty() { None } else { Some(to_json("devices.tags", tags)?) })
 }
 
 /// Notes that devices were seen, and nothing else about them; no index has to follow. `run` is `None` when

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use adelie_model::{AssignState, EventId, ProfileName, SerialNumber, ServerId};
+use adelie_model::{AssignState, EventId, SerialNumber, ServerId};
 use adelie_store::find::{by_serial, one_by_one};
 use adelie_store::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount, StoredEvent};
 use async_trait::async_trait;
@@ -10,19 +10,13 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row, Sqlite, SqliteConnection};
 
 use crate::failure::{Attempt, run};
-use crate::rows::{self, count, word};
+use crate::rows::{self, count, device_columns, word};
 use crate::{SqliteStore, batch, history};
 
-/// A view, from the tables `d` (devices), `s`, `r`, `w` and `p` that [`names`] joins.
+/// A view, from the tables `d` (devices), `s`, `r`, `w`, `p` and `g` that [`names`] joins.
 macro_rules! columns {
     () => {
-        "SELECT json_array(d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family,
-             d.os, d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
-             d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra, d.op_date,
-             d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.assign_state, d.assign_reason,
-             d.attempts, d.next_attempt_at, d.wanted_revision_id, d.op_digest, d.hold),
-             s.name, w.name, p.error
-         FROM "
+        concat!("SELECT ", device_columns!(), ", s.name, w.name, r.number, g.name, p.error FROM ")
     };
 }
 
@@ -31,7 +25,8 @@ macro_rules! names {
     () => {
         " LEFT JOIN profile_revisions r ON r.id = d.wanted_revision_id
          LEFT JOIN profiles w ON w.id = r.profile_id
-         LEFT JOIN published_profiles p ON p.server_id = d.server_id AND p.revision_id = d.wanted_revision_id "
+         LEFT JOIN published_profiles p ON p.server_id = d.server_id AND p.revision_id = d.wanted_revision_id
+         LEFT JOIN rules g ON g.id = d.rule_id "
     };
 }
 
@@ -44,7 +39,10 @@ macro_rules! filtered {
          AND (?5 IS NULL OR d.device_family = ?5)
          AND (?6 IS NULL OR d.serial LIKE ?6 ESCAPE '\' OR d.model LIKE ?6 ESCAPE '\'
              OR d.description LIKE ?6 ESCAPE '\' OR d.asset_tag LIKE ?6 ESCAPE '\' OR d.color LIKE ?6 ESCAPE '\')
-         ORDER BY d.server_id, d.serial LIMIT ?7"
+         AND (?7 IS NULL OR d.rule_id = ?7)
+         AND (?8 IS NULL OR w.name = ?8)
+         AND (?9 IS NULL OR EXISTS (SELECT 1 FROM json_each(d.tags) WHERE value = ?9))
+         ORDER BY d.server_id, d.serial LIMIT ?10"
     };
 }
 
@@ -53,7 +51,7 @@ const BY_SERIAL: &str = concat!(
     "-- devices_by_serial\n",
     columns!(),
     "(SELECT id FROM devices WHERE (server_id, serial) > (?2, ?3) AND server_id <= ?4
-         ORDER BY server_id, serial LIMIT ?8) AS next
+         ORDER BY server_id, serial LIMIT ?11) AS next
      CROSS JOIN devices d ON d.id = next.id
      CROSS JOIN mdm_servers s ON s.id = d.server_id",
     names!(),
@@ -66,7 +64,7 @@ const BY_STATE: &str = concat!(
     columns!(),
     "mdm_servers s
      CROSS JOIN devices d INDEXED BY devices_by_state
-         ON d.server_id = s.id AND d.assign_state IN (?8, ?9, ?10)",
+         ON d.server_id = s.id AND d.assign_state IN (?11, ?12, ?13)",
     names!(),
     filtered!()
 );
@@ -116,7 +114,7 @@ impl DeviceStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<DeviceView>> {
         run("list devices", async {
-            let narrow = filter.state.is_some() || filter.family.is_some() || filter.query.is_some();
+            let narrow = narrow(filter);
             let walk = if narrow { limit.max(WALK) } else { limit };
             let mut connection = self.read().await?;
             let query = bind(BY_SERIAL, filter, after, limit).bind(walk);
@@ -218,7 +216,21 @@ fn bind<'q>(
         .bind(filter.server.map_or(i64::MAX, |server| server.0))
         .bind(filter.family.as_ref().map(|family| family.as_str().to_owned()))
         .bind(filter.query.as_deref().map(containing))
+        .bind(filter.rule.map(|rule| rule.0))
+        .bind(filter.wanted.as_ref().map(|profile| profile.as_str().to_owned()))
+        .bind(filter.tag.as_ref().map(|tag| tag.as_str().to_owned()))
         .bind(limit)
+}
+
+/// Whether a filter asks for more than an MDM server, so that it may pass over devices.
+fn narrow(filter: &DeviceFilter) -> bool {
+    let DeviceFilter { server: _, family, state, tag, rule, wanted, query } = filter;
+    family.is_some()
+        || state.is_some()
+        || tag.is_some()
+        || rule.is_some()
+        || wanted.is_some()
+        || query.is_some()
 }
 
 /// What a page comes after. One lower bound only: of two, SQLite would take the wrong one and walk over every
@@ -266,11 +278,15 @@ fn rare(state: AssignState) -> Option<[AssignState; 3]> {
 /// A row of the lists above: a device, then the names around it.
 fn view(row: &SqliteRow) -> Attempt<DeviceView> {
     let profile: Option<&str> = row.try_get(2)?;
+    let number: Option<i64> = row.try_get(3)?;
+    let rule: Option<&str> = row.try_get(4)?;
     Ok(DeviceView {
         device: rows::device(row)?,
         server: rows::name("mdm_servers.name", row.try_get(1)?)?,
-        wanted_profile: profile.map(|name| rows::name::<ProfileName>("profiles.name", name)).transpose()?,
-        profile_error: row.try_get(3)?,
+        wanted_profile: profile.map(|name| rows::name("profiles.name", name)).transpose()?,
+        wanted_revision: number.map(|number| count("profile_revisions.number", number)).transpose()?,
+        wanted_by: rule.map(|name| rows::name("rules.name", name)).transpose()?,
+        profile_error: row.try_get(5)?,
     })
 }
 

@@ -6,6 +6,7 @@ use adelie_store::{Lease, PageCommit, SendAhead};
 use sqlx::SqliteConnection;
 
 use crate::failure::Attempt;
+use crate::policy::policy;
 use crate::{SqliteStore, batch, fence, rows, sync};
 
 /// Works out pages of which no device is stored, and stores the intent to send what they find due.
@@ -18,7 +19,7 @@ pub(crate) async fn intend(
     // Beside the transaction that stores the pages before; what has changed until these are stored counts then.
     let mut reader = store.read().await?;
     let fenced = fence::pass(&mut reader, lease).await?;
-    let policy = batch::policy(&mut reader, lease.server).await?;
+    let policy = policy(store, &mut reader, lease.server).await?;
     drop(reader);
     let mut intended = match page::intend(lease.server, fenced.first_import, pages, policy, ahead) {
         Ok(intended) => intended,
@@ -54,7 +55,7 @@ pub(crate) async fn commit(
 ) -> Attempt<Counts> {
     let mut transaction = store.write().await?;
     fence::pass(&mut transaction, lease).await?;
-    let policy = batch::policy(&mut transaction, lease.server).await?;
+    let policy = policy(store, &mut transaction, lease.server).await?;
     let events = intended.settle(answers, &policy, to_millis(now));
     let counts = intended.counts();
     for plan in &intended.plans {

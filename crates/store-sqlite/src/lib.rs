@@ -7,6 +7,7 @@
 mod absent;
 mod assign;
 mod batch;
+mod configuration;
 mod devices;
 mod failure;
 mod fence;
@@ -17,6 +18,7 @@ mod open;
 mod operate;
 #[cfg(test)]
 mod plan;
+mod policy;
 mod profiles;
 mod retention;
 mod rows;
@@ -31,7 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use adelie_model::Clock;
-use adelie_store::Result;
+use adelie_store::{LastRules, Result};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -45,6 +47,7 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     sweeps: Sweeps,
+    rules: LastRules,
     clock: Arc<dyn Clock>,
 }
 
@@ -71,7 +74,7 @@ impl SqliteStore {
 
     async fn open_with(path: &Path, clock: Arc<dyn Clock>, durability: Durability) -> Result<Self> {
         let (writer, readers) = open::open(path, durability).await?;
-        Ok(Self { writer, readers, sweeps: Sweeps::default(), clock })
+        Ok(Self { writer, readers, sweeps: Sweeps::default(), rules: LastRules::default(), clock })
     }
 
     /// Finishes what is under way, writes the log back into the file and closes it.

@@ -9,10 +9,12 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 
 use crate::failure::Attempt;
-use crate::{batch, servers};
+use crate::policy::policy;
+use crate::{SqliteStore, batch, servers};
 
 /// Does it to every serial number once, and says for each what came of it.
 pub(crate) async fn devices(
+    store: &SqliteStore,
     transaction: &mut SqliteConnection,
     server: ServerId,
     serials: &[SerialNumber],
@@ -21,7 +23,7 @@ pub(crate) async fn devices(
 ) -> Attempt<Vec<Operated>> {
     exists(transaction, server).await?;
     let known = batch::load(transaction, server, serials).await?;
-    let policy = batch::policy(transaction, server).await?;
+    let policy = policy(store, transaction, server).await?;
     let mut outcomes: HashMap<&SerialNumber, Outcome> = HashMap::with_capacity(serials.len());
     let (mut changed, mut events) = (Vec::new(), Vec::new());
     for serial in serials {

@@ -1,66 +1,47 @@
 //! Enrollment profiles and what Apple has of them.
 
 use adelie_model::{ProfileId, ProfileName, ProfileUuid, PublishedId, RevisionId, ServerId, Timestamp};
+use adelie_store::configuration::Document;
 use adelie_store::{
-    Lease, NewProfile, ProfileStore, PublishOutcome, Published, Result, Revision, StoreError, moment,
+    Lease, ProfileStore, PublishOutcome, Published, Result, Revision, Sealed, StoreError, moment,
 };
 use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::failure::{Attempt, exists, run};
+use crate::failure::{Attempt, run};
 use crate::fence;
-use crate::rows::{self, to_json};
+use crate::rows;
+
+/// Revisions with their profiles, `r` and `p`, joined on a condition.
+macro_rules! revisions {
+    ($on:literal) => {
+        concat!(
+            "SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.document, r.document_hash,
+                 r.secrets IS NOT NULL AS has_secrets, r.author, r.note, r.created_at
+             FROM profiles p JOIN profile_revisions r ON ",
+            $on
+        )
+    };
+}
+
+/// Revisions that say the same are few, whatever the number of profiles.
+const PUBLISHED_AS: &str = "-- published_as
+     SELECT p.profile_uuid FROM profile_revisions r INDEXED BY profile_revisions_by_content
+     CROSS JOIN published_profiles p ON p.server_id = ?1 AND p.revision_id = r.id
+     WHERE r.content_hash = ?2 AND p.profile_uuid IS NOT NULL ORDER BY p.id LIMIT 1";
 
 #[async_trait]
 impl ProfileStore for SqliteStore {
-    async fn add_profile(&self, profile: &NewProfile, now: Timestamp) -> Result<Revision> {
-        run("add a profile", async {
-            let mut transaction = self.write().await?;
-            let id: i64 = sqlx::query_scalar(
-                "-- add_profile
-                 INSERT INTO profiles (name, created_at) VALUES (?1, ?2) RETURNING id",
-            )
-            .bind(profile.name.as_str())
-            .bind(now.timestamp_millis())
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(|error| exists(error, "profile", &profile.name))?;
-            let revision: i64 = sqlx::query_scalar(
-                "-- add_first_revision
-                 INSERT INTO profile_revisions (profile_id, number, content, content_hash, created_at)
-                 VALUES (?1, 1, ?2, ?3, ?4) RETURNING id",
-            )
-            .bind(id)
-            .bind(to_json("profile_revisions.content", &profile.content)?)
-            .bind(&profile.content_hash)
-            .bind(now.timestamp_millis())
-            .fetch_one(&mut *transaction)
-            .await?;
-            transaction.commit().await?;
-            Ok(Revision {
-                id: RevisionId(revision),
-                profile: ProfileId(id),
-                name: profile.name.clone(),
-                number: 1,
-                content: profile.content.clone(),
-                content_hash: profile.content_hash.clone(),
-                created_at: adelie_model::to_millis(now),
-            })
-        })
-        .await
-    }
-
     async fn profiles(&self) -> Result<Vec<Revision>> {
         run("list the profiles", async {
-            let found = sqlx::query(
-                "-- profiles
-                 SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.created_at
-                 FROM profiles p JOIN profile_revisions r ON r.profile_id = p.id AND r.number =
-                     (SELECT max(number) FROM profile_revisions WHERE profile_id = p.id)
-                 ORDER BY p.name",
-            )
+            let found = sqlx::query(concat!(
+                "-- profiles\n",
+                revisions!("r.id = p.in_force_id"),
+                " WHERE p.removed_at IS NULL ORDER BY p.name",
+            ))
             .fetch_all(&mut *self.read().await?)
             .await?;
             found.iter().map(revision).collect()
@@ -70,12 +51,11 @@ impl ProfileStore for SqliteStore {
 
     async fn profile(&self, name: &ProfileName) -> Result<Option<Revision>> {
         run("find a profile", async {
-            let found = sqlx::query(
-                "-- profile
-                 SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.created_at
-                 FROM profiles p JOIN profile_revisions r ON r.profile_id = p.id
-                 WHERE p.name = ?1 ORDER BY r.number DESC LIMIT 1",
-            )
+            let found = sqlx::query(concat!(
+                "-- profile\n",
+                revisions!("r.id = p.in_force_id"),
+                " WHERE p.removed_at IS NULL AND p.name = ?1",
+            ))
             .bind(name.as_str())
             .fetch_optional(&mut *self.read().await?)
             .await?;
@@ -84,16 +64,42 @@ impl ProfileStore for SqliteStore {
         .await
     }
 
-    async fn revision(&self, id: RevisionId) -> Result<Option<Revision>> {
-        run("find a revision of a profile", async {
-            let found = sqlx::query(
-                "-- revision
-                 SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.created_at
-                 FROM profile_revisions r JOIN profiles p ON p.id = r.profile_id WHERE r.id = ?1",
+    async fn revisions(&self, name: &ProfileName) -> Result<Vec<Revision>> {
+        run("list the revisions of a profile", async {
+            let found = sqlx::query(concat!(
+                "-- revisions\n",
+                revisions!("r.profile_id = p.id"),
+                " WHERE p.name = ?1 ORDER BY r.number DESC",
+            ))
+            .bind(name.as_str())
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+            found.iter().map(revision).collect()
+        })
+        .await
+    }
+
+    async fn secrets(&self, revision: RevisionId) -> Result<Option<(Uuid, Sealed)>> {
+        run("read the passwords of a profile", async {
+            let found: Option<(Uuid, Vec<u8>)> = sqlx::query_as(
+                "-- secrets
+                 SELECT secrets_id, secrets FROM profile_revisions WHERE id = ?1 AND secrets IS NOT NULL",
             )
-            .bind(id.0)
+            .bind(revision.0)
             .fetch_optional(&mut *self.read().await?)
             .await?;
+            Ok(found.map(|(id, secrets)| (id, Sealed(secrets))))
+        })
+        .await
+    }
+
+    async fn revision(&self, id: RevisionId) -> Result<Option<Revision>> {
+        run("find a revision of a profile", async {
+            let found =
+                sqlx::query(concat!("-- revision\n", revisions!("r.profile_id = p.id"), " WHERE r.id = ?1"))
+                    .bind(id.0)
+                    .fetch_optional(&mut *self.read().await?)
+                    .await?;
             found.as_ref().map(revision).transpose()
         })
         .await
@@ -103,7 +109,8 @@ impl ProfileStore for SqliteStore {
         run("list what Apple has of a profile", async {
             let found = sqlx::query(
                 "-- published
-                 SELECT p.id, p.server_id, p.revision_id, p.profile_uuid, p.error, p.next_attempt_at, p.at
+                 SELECT p.id, p.server_id, p.revision_id, p.profile_uuid, p.differs, p.error, p.next_attempt_at,
+                     p.at
                  FROM profile_revisions r JOIN published_profiles p ON p.revision_id = r.id
                  WHERE r.profile_id = ?1 ORDER BY p.id",
             )
@@ -119,7 +126,7 @@ impl ProfileStore for SqliteStore {
         run("look up what Apple has of a profile", async {
             let found = sqlx::query(
                 "-- published_at
-                 SELECT id, server_id, revision_id, profile_uuid, error, next_attempt_at, at
+                 SELECT id, server_id, revision_id, profile_uuid, differs, error, next_attempt_at, at
                  FROM published_profiles WHERE server_id = ?1 AND revision_id = ?2",
             )
             .bind(server.0)
@@ -131,6 +138,18 @@ impl ProfileStore for SqliteStore {
         .await
     }
 
+    async fn published_as(&self, server: ServerId, content_hash: &str) -> Result<Option<ProfileUuid>> {
+        run("look for what Apple has of a content", async {
+            let uuid: Option<String> = sqlx::query_scalar(PUBLISHED_AS)
+                .bind(server.0)
+                .bind(content_hash)
+                .fetch_optional(&mut *self.read().await?)
+                .await?;
+            Ok(uuid.map(ProfileUuid))
+        })
+        .await
+    }
+
     async fn set_published(
         &self,
         lease: &Lease,
@@ -138,10 +157,12 @@ impl ProfileStore for SqliteStore {
         outcome: &PublishOutcome,
         now: Timestamp,
     ) -> Result<()> {
-        let (uuid, error, next_attempt_at) = match outcome {
-            PublishOutcome::Defined(uuid) => (Some(uuid.as_str()), None, None),
+        let (uuid, differs, error, next_attempt_at) = match outcome {
+            PublishOutcome::Defined { uuid, differs } => {
+                (Some(uuid.as_str()), differs.as_deref(), None, None)
+            }
             PublishOutcome::Refused { error, next_attempt_at } => {
-                (None, Some(error.as_str()), Some(next_attempt_at.timestamp_millis()))
+                (None, None, Some(error.as_str()), Some(next_attempt_at.timestamp_millis()))
             }
         };
         run("keep what came of defining a profile", async {
@@ -160,10 +181,10 @@ impl ProfileStore for SqliteStore {
             }
             sqlx::query(
                 "-- set_published
-                 INSERT INTO published_profiles (server_id, revision_id, profile_uuid, error, next_attempt_at, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 INSERT INTO published_profiles (server_id, revision_id, profile_uuid, error, next_attempt_at, at, differs)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (server_id, revision_id) DO UPDATE SET profile_uuid = excluded.profile_uuid,
-                     error = excluded.error, next_attempt_at = excluded.next_attempt_at, at = excluded.at
+                     differs = excluded.differs, error = excluded.error, next_attempt_at = excluded.next_attempt_at, at = excluded.at
                  WHERE published_profiles.profile_uuid IS NULL",
             )
             .bind(lease.server.0)
@@ -172,6 +193,7 @@ impl ProfileStore for SqliteStore {
             .bind(error)
             .bind(next_attempt_at)
             .bind(now.timestamp_millis())
+            .bind(differs)
             .execute(&mut *transaction)
             .await?;
             Ok(transaction.commit().await?)
@@ -185,8 +207,9 @@ impl ProfileStore for SqliteStore {
             fence::pass(&mut transaction, lease).await?;
             sqlx::query(
                 "-- forget_published
-                 UPDATE published_profiles SET profile_uuid = NULL, error = NULL, next_attempt_at = NULL
-                 WHERE server_id = ?1 AND revision_id = ?2",
+                 UPDATE published_profiles SET profile_uuid = NULL, differs = NULL, error = NULL, next_attempt_at = NULL
+                 WHERE server_id = ?1 AND (revision_id = ?2 OR profile_uuid = (SELECT p.profile_uuid
+                     FROM published_profiles p WHERE p.server_id = ?1 AND p.revision_id = ?2))",
             )
             .bind(lease.server.0)
             .bind(revision.0)
@@ -199,6 +222,8 @@ impl ProfileStore for SqliteStore {
 }
 
 fn revision(row: &SqliteRow) -> Attempt<Revision> {
+    let document: Option<&str> = row.try_get("document")?;
+    let document = document.map(|text| rows::json("profile_revisions.document", text)).transpose()?;
     Ok(Revision {
         id: RevisionId(row.try_get("id")?),
         profile: ProfileId(row.try_get("profile_id")?),
@@ -206,6 +231,12 @@ fn revision(row: &SqliteRow) -> Attempt<Revision> {
         number: rows::count("profile_revisions.number", row.try_get("number")?)?,
         content: rows::json("profile_revisions.content", row.try_get("content")?)?,
         content_hash: row.try_get("content_hash")?,
+        document: document
+            .zip(row.try_get("document_hash")?)
+            .map(|(content, hash)| Document { content, hash }),
+        has_secrets: row.try_get("has_secrets")?,
+        author: row.try_get("author")?,
+        note: row.try_get("note")?,
         created_at: moment("profile_revisions.created_at", row.try_get("created_at")?)?,
     })
 }
@@ -216,6 +247,7 @@ fn published(row: &SqliteRow) -> Attempt<Published> {
         server: ServerId(row.try_get("server_id")?),
         revision: RevisionId(row.try_get("revision_id")?),
         profile_uuid: row.try_get::<Option<String>, _>("profile_uuid")?.map(ProfileUuid),
+        differs: row.try_get("differs")?,
         error: row.try_get("error")?,
         next_attempt_at: rows::maybe("published_profiles.next_attempt_at", row.try_get("next_attempt_at")?)?,
         at: moment("published_profiles.at", row.try_get("at")?)?,

@@ -2,9 +2,8 @@
 
 use adelie_model::{
     Actual, AssignState, Assignment, Counts, Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId,
-    RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncRun, Timestamp, TokenState, Trigger,
+    RuleId, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncRun, Timestamp, TokenState, Trigger,
 };
-use adelie_rules::Scope;
 use adelie_store::{MdmServer, StoreError, TokenHealth, moment};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -51,11 +50,6 @@ pub(crate) fn to_json(what: &'static str, value: &impl serde::Serialize) -> Resu
     serde_json::to_string(value).map_err(|error| StoreError::damaged(what, error))
 }
 
-/// A scope; a word that is none of ours is the family that it says.
-pub(crate) fn scope(text: &str) -> Scope {
-    text.parse().unwrap_or_else(|_| Scope::Family(DeviceFamily::from(text)))
-}
-
 /// A device as the statements make it: one JSON array of its columns. Handing over the columns one by one took
 /// three times as long.
 #[derive(Deserialize)]
@@ -88,10 +82,21 @@ struct DeviceRow(
     Option<i64>,
     Option<i64>,
     Option<String>,
+    Option<i64>,
+    Option<String>,
 );
 
-/// How many columns a device has.
-pub(crate) const DEVICE_COLUMNS: usize = 28;
+/// The columns of a device of the table `d`, in the order in which [`device`] reads them.
+macro_rules! device_columns {
+    () => {
+        "json_array(d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family, d.os,
+             d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time, d.device_assigned_by,
+             d.device_assigned_date, d.mdm_migration_deadline, d.extra, d.op_date, d.first_seen_at, d.last_seen_at,
+             d.seen_run, d.removed_at, d.assign_state, d.assign_reason, d.attempts, d.next_attempt_at,
+             d.wanted_revision_id, d.op_digest, d.hold, d.rule_id, d.tags)"
+    };
+}
+pub(crate) use device_columns;
 
 /// The device in the first column of a row.
 pub(crate) fn device(row: &SqliteRow) -> Attempt<Device> {
@@ -124,6 +129,8 @@ pub(crate) fn device(row: &SqliteRow) -> Attempt<Device> {
         wanted_revision_id,
         op_digest,
         hold,
+        rule_id,
+        tags,
     ) = json("devices", row.try_get(0)?)?;
     Ok(Device {
         server: ServerId(server),
@@ -151,12 +158,14 @@ pub(crate) fn device(row: &SqliteRow) -> Attempt<Device> {
         seen_run: RunId(seen_run),
         removed_at: maybe("devices.removed_at", removed_at)?,
         hold,
+        tags: tags.map_or_else(|| Ok(Vec::new()), |tags| json("devices.tags", &tags))?,
         assignment: Assignment {
             state: word("devices.assign_state", &assign_state, AssignState::parse)?,
             reason: assign_reason,
             attempts: count("devices.attempts", attempts)?,
             next_attempt_at: maybe("devices.next_attempt_at", next_attempt_at)?,
             wanted: wanted_revision_id.map(RevisionId),
+            rule: rule_id.map(RuleId),
         },
     })
 }

@@ -1,13 +1,11 @@
 //! MDM servers, their defaults and accounts.
 
-use adelie_model::{ProfileName, RevisionId, ServerId, ServerName, Timestamp};
+use adelie_model::{RevisionId, ServerId, ServerName, Timestamp};
 use adelie_rules::Scope;
 use adelie_store::page::NewEvent;
-use adelie_store::{
-    Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError, SyncSettings,
-};
+use adelie_store::{Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError};
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection};
 
 use crate::failure::{Attempt, exists, run};
@@ -128,97 +126,24 @@ impl ServerStore for SqliteStore {
         run("list the defaults of an MDM server", async {
             let found = sqlx::query(
                 "-- defaults
-                 SELECT d.scope, p.name, (SELECT r.id FROM profile_revisions r WHERE r.profile_id = p.id
-                     ORDER BY r.number DESC LIMIT 1) AS revision
-                 FROM server_defaults d JOIN profiles p ON p.id = d.profile_id
-                 WHERE d.server_id = ?1 ORDER BY d.scope",
+                 SELECT d.scope, p.name, p.in_force_id FROM server_defaults d
+                 JOIN profiles p ON p.id = d.profile_id WHERE d.server_id = ?1",
             )
             .bind(id.0)
             .fetch_all(&mut *self.read().await?)
             .await?;
-            let mut defaults: Vec<_> = found
+            let mut defaults: Vec<ServerDefault> = found
                 .iter()
                 .map(|row| -> Attempt<_> {
                     Ok(ServerDefault {
-                        scope: rows::scope(row.try_get("scope")?),
+                        scope: Scope::of_word(row.try_get("scope")?),
                         profile: rows::name("profiles.name", row.try_get("name")?)?,
-                        revision: RevisionId(row.try_get("revision")?),
+                        revision: RevisionId(row.try_get("in_force_id")?),
                     })
                 })
                 .collect::<Attempt<_>>()?;
-            let rank = |scope: &Scope| Scope::ALL.iter().position(|known| known == scope);
-            defaults.sort_by_key(|default| rank(&default.scope).unwrap_or(usize::MAX));
+            defaults.sort_by(|a, b| a.scope.order().cmp(&b.scope.order()));
             Ok(defaults)
-        })
-        .await
-    }
-
-    async fn set_defaults(
-        &self,
-        id: ServerId,
-        defaults: &[(Scope, Option<ProfileName>)],
-        by: &Operator,
-    ) -> Result<()> {
-        run("set the defaults of an MDM server", async {
-            let mut transaction = self.write().await?;
-            let done = sqlx::query(
-                "-- decide_all_anew
-                 UPDATE mdm_servers SET decide_after = '', work_at = 0 WHERE id = ?1",
-            )
-            .bind(id.0)
-            .execute(&mut *transaction)
-            .await?;
-            found(id, done.rows_affected())?;
-            for (scope, profile) in defaults {
-                match profile {
-                    Some(profile) => set_default(&mut transaction, id, scope, profile).await?,
-                    None => {
-                        sqlx::query(
-                            "-- drop_default
-                             DELETE FROM server_defaults WHERE server_id = ?1 AND scope = ?2",
-                        )
-                        .bind(id.0)
-                        .bind(scope.as_str())
-                        .execute(&mut *transaction)
-                        .await?;
-                    }
-                }
-            }
-            let set: Map<_, _> = defaults
-                .iter()
-                .map(|(scope, profile)| (scope.to_string(), json!(profile.as_ref().map(ProfileName::as_str))))
-                .collect();
-            let data = json!({ "by": by.name, "defaults": set });
-            changed(&mut transaction, id, "server.defaults_changed", data, by).await?;
-            Ok(transaction.commit().await?)
-        })
-        .await
-    }
-
-    async fn set_sync_settings(&self, id: ServerId, settings: &SyncSettings, by: &Operator) -> Result<()> {
-        run("set the sync settings of an MDM server", async {
-            let mut transaction = self.write().await?;
-            let before: Option<String> =
-                sqlx::query_scalar("-- settings_before\nSELECT sync_settings FROM mdm_servers WHERE id = ?1")
-                    .bind(id.0)
-                    .fetch_optional(&mut *transaction)
-                    .await?;
-            let before = before.ok_or_else(|| StoreError::no_server(id))?;
-            let before: SyncSettings = rows::json("mdm_servers.sync_settings", &before)?;
-            sqlx::query(
-                "-- set_sync_settings
-                 UPDATE mdm_servers SET sync_settings = ?2, work_at = 0,
-                     decide_after = CASE WHEN ?3 THEN '' ELSE decide_after END
-                 WHERE id = ?1",
-            )
-            .bind(id.0)
-            .bind(to_json("mdm_servers.sync_settings", settings)?)
-            .bind(before.drift.unwrap_or_default() != settings.drift.unwrap_or_default())
-            .execute(&mut *transaction)
-            .await?;
-            let data = json!({ "by": by.name, "settings": settings });
-            changed(&mut transaction, id, "server.settings_changed", data, by).await?;
-            Ok(transaction.commit().await?)
         })
         .await
     }
@@ -236,29 +161,6 @@ impl ServerStore for SqliteStore {
         })
         .await
     }
-}
-
-async fn set_default(
-    transaction: &mut SqliteConnection,
-    id: ServerId,
-    scope: &Scope,
-    profile: &ProfileName,
-) -> Attempt<()> {
-    let done = sqlx::query(
-        "-- set_default
-         INSERT INTO server_defaults (server_id, scope, profile_id)
-         SELECT ?1, ?2, id FROM profiles WHERE name = ?3
-         ON CONFLICT (server_id, scope) DO UPDATE SET profile_id = excluded.profile_id",
-    )
-    .bind(id.0)
-    .bind(scope.as_str())
-    .bind(profile.as_str())
-    .execute(transaction)
-    .await?;
-    if done.rows_affected() == 0 {
-        return Err(StoreError::Missing { what: "profile", name: profile.to_string() }.into());
-    }
-    Ok(())
 }
 
 /// Writes what an operator has changed about an MDM server (field lesson L32).

@@ -15,6 +15,7 @@ use sqlx::{Row, SqliteConnection};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{Attempt, run};
+use crate::policy::policy;
 use crate::rows::{self, count, word};
 use crate::{SqliteStore, absent, batch, fence, intents, retention};
 
@@ -105,7 +106,7 @@ impl SyncStore for SqliteStore {
         run("store pages", async {
             let mut transaction = self.write().await?;
             let fenced = fence::pass(&mut transaction, lease).await?;
-            let policy = batch::policy(&mut transaction, lease.server).await?;
+            let policy = policy(self, &mut transaction, lease.server).await?;
             let serials: Vec<_> = pages.iter().flat_map(|page| page::serials(&page.records)).collect();
             let existing = batch::load(&mut transaction, lease.server, &serials).await?;
             let group = page::plan_group(lease.server, fenced.first_import, pages, existing, &policy, ahead);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use adelie_model::{ManualClock, SerialNumber, ServerName, Timestamp};
 use adelie_store::{
-    DeviceStore, LeaseAnswer, LeaseStore, NewServer, Result, ServerStore, StoreError, SyncStore,
+    ConfigurationStore, DeviceStore, LeaseAnswer, LeaseStore, NewServer, ProfileStore, Result, ServerStore,
+    StoreError, SyncStore,
 };
 use adelie_store_sqlite::SqliteStore;
 use sqlx::Connection;
@@ -159,6 +160,10 @@ async fn an_older_schema_is_brought_up_to_date() {
              VALUES (x'01', 1, x'', x'', 5);
          INSERT INTO server_tokens (id, server_id, key_id, consumer_key, secrets, expires_at, imported_at, is_current)
              VALUES (x'02', 1, x'01', 'CK', x'', 5, 5, 1);
+         INSERT INTO profiles (name, created_at) VALUES ('first', 5), ('second', 5);
+         INSERT INTO profile_revisions (profile_id, number, content, content_hash, created_at)
+             VALUES (2, 1, '{}', 'a', 5), (1, 1, '{}', 'b', 5), (1, 2, '{}', 'c', 6);
+         INSERT INTO server_defaults (server_id, scope, profile_id) VALUES (1, 'any', 1);
          INSERT INTO devices (server_id, serial, extra, first_seen_at, last_seen_at, seen_run, assign_state,
                  assign_reason, attempts)
              VALUES (1, 'A', '{}', 5, 5, 1, 'unmatched', '', 0);
@@ -171,6 +176,12 @@ async fn an_older_schema_is_brought_up_to_date() {
     let store = open(&path).await.unwrap();
     let device = store.device(&SerialNumber::from_apple("A".to_owned())).await.unwrap().remove(0).device;
     assert_eq!((device.hold, device.op_digest), (None, None));
+    assert_eq!((device.tags, device.assignment.rule), (Vec::new(), None));
+    let in_force: Vec<_> = store.profiles().await.unwrap().iter().map(|it| (it.number, it.id.0)).collect();
+    assert_eq!(in_force, [(2, 3), (1, 1)], "the newest revision of each profile");
+    assert_eq!(store.defaults(device.server).await.unwrap()[0].revision.0, 3);
+    let configuration = store.configuration().await.unwrap();
+    assert_eq!((configuration.version.0, configuration.profiles.len()), (1, 2));
     assert_eq!(store.device_events(device.server, &device.serial, None, 10).await.unwrap().len(), 1);
     assert_eq!(store.runs(None, None, 10).await.unwrap()[0].requested_by, None);
     assert_eq!(store.servers().await.unwrap()[0].setbacks, 0);

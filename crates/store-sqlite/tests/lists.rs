@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adelie_model::{
-    Actual, AssignState, Cursor, DeviceFamily, ManualClock, SerialNumber, ServerId, SyncKind, SyncPhase,
+    Actual, AssignState, Cursor, DeviceFamily, ManualClock, SerialNumber, ServerId, SyncKind, SyncPhase, Tag,
     Timestamp, Trigger,
 };
 use adelie_rules::Scope;
-use adelie_store::page::Record;
+use adelie_store::configuration::{Change, NewRevision, NewRule};
+use adelie_store::page::{Action, Record};
 use adelie_store::{
-    AssignStore, DeviceFilter, DevicePosition, DeviceStore, DeviceView, LeaseAnswer, LeaseStore, NewProfile,
-    NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, RunStart, ServerStore, Settlement,
-    SyncStore,
+    AssignStore, ConfigurationStore, DeviceFilter, DevicePosition, DeviceStore, DeviceView, LeaseAnswer,
+    LeaseStore, NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, RunStart, ServerStore,
+    Settlement, SyncStore, WorkEnd,
 };
 use adelie_store_sqlite::SqliteStore;
 
@@ -58,14 +59,10 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
     };
     let mut revisions = HashMap::new();
     for (scope, profile) in [(Scope::Any, "phones"), (Scope::Family(DeviceFamily::Mac), "macs")] {
-        let profile = NewProfile {
-            name: format!("{profile} of {name}").parse().expect("stored"),
-            content: serde_json::Map::new(),
-            content_hash: String::new(),
-        };
-        let revision = store.add_profile(&profile, at(0)).await.expect("stored");
+        let name = format!("{profile} of {name}").parse().expect("stored");
         let by = Operator { name: "kim".to_owned(), now: at(0) };
-        store.set_defaults(server, &[(scope.clone(), Some(profile.name))], &by).await.expect("stored");
+        let revision = store.add_profile(&name, NewRevision::default(), &by).await.expect("stored");
+        store.set_defaults(server, &[(scope.clone(), Some(name))], &by).await.expect("stored");
         revisions.insert(scope.to_string(), revision.id);
     }
     let start = RunStart {
@@ -101,6 +98,8 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
         })
         .collect();
     store.settle(&lease, revisions["any"], &settlements, at(5)).await.expect("stored");
+    let end = WorkEnd { now: at(5), not_before: None };
+    store.release_lease(&lease, &end).await.expect("given back");
     server
 }
 
@@ -134,7 +133,10 @@ async fn rare_and_common_things_are_listed_alike() {
         |filter: &DeviceFilter, text: &str| DeviceFilter { query: Some(text.to_owned()), ..filter.clone() };
     let state = |filter: &DeviceFilter, state| DeviceFilter { state: Some(state), ..filter.clone() };
     let macs = |filter: &DeviceFilter| DeviceFilter { family: Some(DeviceFamily::Mac), ..filter.clone() };
+    let wanted = |profile: &str| DeviceFilter { wanted: profile.parse().ok(), ..DeviceFilter::default() };
     let cases = [
+        (wanted("macs of second"), 3),
+        (text(&wanted("phones of second"), "needle"), 1),
         (text(&base, "NEEDLE"), 2),
         (text(&of_second, "needle"), 1),
         (text(&base, "nothing"), 0),
@@ -153,6 +155,7 @@ async fn rare_and_common_things_are_listed_alike() {
             .iter()
             .filter(|view| filter.server.is_none_or(|server| server == view.device.server))
             .filter(|view| filter.state.is_none_or(|state| state == view.state().0))
+            .filter(|view| filter.wanted.is_none() || filter.wanted == view.wanted_profile)
             .filter(|view| filter.family.is_none() || filter.family == view.device.actual.device_family)
             .filter(|view| {
                 let tag = view.device.actual.asset_tag.clone().unwrap_or_default().to_lowercase();
@@ -166,6 +169,43 @@ async fn rare_and_common_things_are_listed_alike() {
                 assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter:?} by {limit}");
             }
         }
+    }
+}
+
+/// Devices of a rule and with a tag are found wherever they stand.
+#[tokio::test]
+async fn a_rule_and_a_tag_are_found_far_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(&folder).await;
+    let server = fill(&store, "first").await;
+    let by = Operator { name: "kim".to_owned(), now: at(9) };
+    let needle = SerialNumber::from_apple("S04321".to_owned());
+    let tag: Tag = "far".parse().expect("a good tag");
+    let action = Action::Tag { add: vec![tag.clone()], remove: Vec::new() };
+    store.operate(server, std::slice::from_ref(&needle), &action, &by).await.expect("tagged");
+    let rule = NewRule {
+        name: "far".parse().expect("a good name"),
+        only: None,
+        conditions: vec!["tag=far".parse().expect("a good condition")],
+        profile: "phones of first".parse().expect("a good name"),
+    };
+    store.configure(&[Change::AddRule { rule, before: None }], None, &by).await.expect("a rule");
+    let LeaseAnswer::Ours(lease) =
+        store.acquire_lease(server, "us", Duration::from_secs(600)).await.expect("a lease")
+    else {
+        panic!("the lease is ours");
+    };
+    while !store.decide_anew(&lease, at(9), 1000).await.expect("decided") {}
+    let hits = store.rule_hits().await.expect("counted");
+    let (rule, _) = hits.into_iter().next().expect("it gives one device its profile");
+    let filters = [
+        DeviceFilter { tag: Some(tag), ..DeviceFilter::default() },
+        DeviceFilter { rule: Some(rule), ..DeviceFilter::default() },
+    ];
+    for filter in filters {
+        let found = walk(&store, &filter, 2).await;
+        let serials: Vec<_> = found.iter().map(|view| &view.device.serial).collect();
+        assert_eq!(serials, [&needle], "{filter:?}");
     }
 }
 

@@ -140,7 +140,7 @@ impl Policy {
         Self { server: None, book: RuleBook { rules, ..RuleBook::default() }, published, drift }
     }
 
-    /// Whether this one decides otherwise than another one of the same MDM server may.
+    /// Whether this one certainly decides as another one of the same MDM server does.
     #[must_use]
     pub fn decides_like(&self, other: &Self) -> bool {
         self.book.version == other.book.version

@@ -9,14 +9,16 @@ use super::values;
 #[derive(Debug, Subcommand)]
 pub enum Rule {
     /// Add a rule
-    #[command(after_help = "Several --when must all hold; the patterns in one are alternatives. In a pattern * stands for any
+    #[command(
+        after_help = "Several --when must all hold; the patterns in one are alternatives. In a pattern * stands for any
 characters and ? for one. Fields: serial family model os color description asset-tag assigned-by
 assigned-date server tag. FIELD= without a pattern holds for devices without that fact.
 
 Examples:
   adelie rule add labs --when family=mac --when tag=lab --profile Lab
   adelie rule add new-ipads --when family=ipad --when 'assigned-date=>=2026-08-01' --profile Pupils --before labs
-  adelie rule add carts --serials carts.csv --profile Shared --server school")]
+  adelie rule add carts --serials carts.csv --profile Shared --server school"
+    )]
     Add {
         /// Our name for it
         name: RuleName,
@@ -40,12 +42,14 @@ Examples:
         name: RuleName,
     },
     /// Change a rule where it stands
-    #[command(after_help = "--add and --remove change single patterns, so that two people who do so do not undo each other's work.
+    #[command(
+        after_help = "--add and --remove change single patterns, so that two people who do so do not undo each other's work.
 
 Examples:
   adelie rule set carts --add serial=C02EXAMPLE07 --remove serial=C02EXAMPLE01
   adelie rule set carts --add-serials delivery.csv
-  adelie rule set labs --profile Lab2 --all-servers")]
+  adelie rule set labs --profile Lab2 --all-servers"
+    )]
     Set {
         /// Its name
         name: RuleName,

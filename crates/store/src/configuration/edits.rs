@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
-use adelie_model::{ProfileName, RevisionId, RuleId, RuleName, ServerId};
+use adelie_model::{ProfileName, RevisionId, RuleId, RuleName, ServerId, ServerName};
 use adelie_rules::Scope;
 
 use super::{
-    Change, Configuration, Head, NewRevision, RevisionRef, RollOut, Staged, StoredRule, rule_change,
+    Change, Configuration, Head, NewRevision, NewRule, RevisionRef, RollOut, RulePatch, Staged, StoredRule,
+    rule_change,
 };
 use crate::{ConfigurationError, StoreError, SyncSettings};
 
@@ -13,7 +14,7 @@ use crate::{ConfigurationError, StoreError, SyncSettings};
 pub struct Edits {
     /// The configuration afterwards. What is new in it has no ids yet: revisions have negative ones, profiles and rules 0.
     pub after: Configuration,
-    /// New revisions, in their order; a profile that is not stored yet is to be added with its first one.
+    /// New revisions, in their order; a profile is to be added with the one that has number 1.
     pub revisions: Vec<RevisionEdit>,
     /// Profiles of which another revision is in force or staged than before, or that come or go.
     pub heads: Vec<HeadEdit>,
@@ -113,6 +114,10 @@ impl Needed {
                 Change::SetDefault { server, .. } | Change::SetSettings { server, .. } => {
                     needed.servers.insert(*server);
                 }
+                Change::AddRule { rule: NewRule { only, .. }, .. }
+                | Change::SetRule { patch: RulePatch { only: Some(only), .. }, .. } => {
+                    needed.servers.extend(only.iter().map(|(server, _)| *server));
+                }
                 Change::RemoveProfile { name } => {
                     needed.with_default.insert(name.clone());
                 }
@@ -179,6 +184,7 @@ impl Work {
             Change::AddRule { rule, before } => {
                 self.free_rule(&rule.name)?;
                 self.has_profile(&rule.profile)?;
+                self.has_server(rule.only.as_ref())?;
                 let rule = StoredRule {
                     id: RuleId(0),
                     name: rule.name.clone(),
@@ -196,6 +202,9 @@ impl Work {
                 }
                 if let Some(profile) = &patch.profile {
                     self.has_profile(profile)?;
+                }
+                if let Some(only) = &patch.only {
+                    self.has_server(only.as_ref())?;
                 }
                 let rule = &mut self.after.rules[at];
                 let was = rule.clone();
@@ -339,6 +348,7 @@ impl Work {
         }
         self.after.profiles.retain(|head| head.name != *name);
         self.after.removed.push((name.clone(), newest));
+        self.after.removed.sort();
         self.lines.push(format!("remove profile {name}"));
         Ok(())
     }
@@ -361,8 +371,7 @@ impl Work {
             (Some(at), Some(profile)) => known.defaults[at].1 = profile.clone(),
             (None, Some(profile)) => known.defaults.push((scope.clone(), profile.clone())),
         }
-        let rank = |scope: &Scope| Scope::ALL.iter().position(|known| known == scope);
-        known.defaults.sort_by_key(|(scope, _)| rank(scope).unwrap_or(usize::MAX));
+        known.defaults.sort_by(|(a, _), (b, _)| a.order().cmp(&b.order()));
         let line = match profile {
             Some(profile) => format!("make {profile} the default for {scope} at {}", known.name),
             None => format!("take the default for {scope} away at {}", known.name),
@@ -423,6 +432,10 @@ impl Work {
         server.ok_or_else(|| StoreError::no_server(id))
     }
 
+    fn has_server(&mut self, only: Option<&(ServerId, ServerName)>) -> Result<(), StoreError> {
+        only.map_or(Ok(()), |(id, _)| self.server(*id).map(drop))
+    }
+
     fn rule_at(&self, name: &RuleName) -> Result<usize, StoreError> {
         let at = self.after.rules.iter().position(|rule| rule.name == *name);
         at.ok_or_else(|| StoreError::Missing { what: "rule", name: name.to_string() })
@@ -476,8 +489,9 @@ fn heads(before: &Configuration, after: &Configuration) -> Vec<HeadEdit> {
         in_force: Some(head.in_force.number),
         staged: head.staged.as_ref().map(|staged| (staged.revision.number, staged.percent, staged.paused)),
     });
-    let gone = before.profiles.iter().filter(|head| after.profile(&head.name).is_none());
-    let gone = gone.map(|head| HeadEdit { profile: head.name.clone(), in_force: None, staged: None });
+    // Not those of `before` that `after` has no more: one may come and go by the same changes, and stays as removed.
+    let gone = after.removed.iter().filter(|removed| !before.removed.contains(removed));
+    let gone = gone.map(|(name, _)| HeadEdit { profile: name.clone(), in_force: None, staged: None });
     changed.chain(gone).collect()
 }
 

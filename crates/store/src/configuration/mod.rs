@@ -8,6 +8,7 @@ mod change;
 mod edits;
 mod rule_change;
 mod share;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -22,12 +23,22 @@ pub use change::{Change, Document, NewRevision, NewRule, RollOut, RulePatch, has
 pub use edits::{Affected, DefaultEdit, Edits, HeadEdit, Needed, RevisionEdit, RuleEdit, edits};
 pub use share::is_among;
 
-use crate::{Operator, Policy, ProfileStore, Result, Revision, RuleBook, StoreError, SyncSettings};
+use crate::{
+    ConfigurationError, Operator, Policy, ProfileStore, Result, Revision, RuleBook, StoreError, SyncSettings,
+};
 
 /// How often what people decide has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(pub i64);
+
+impl Version {
+    /// The version that a change leads to.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
 
 impl std::fmt::Display for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,7 +53,8 @@ pub struct Configuration {
     pub version: Version,
     /// The profiles, by name, without those that were removed.
     pub profiles: Vec<Head>,
-    /// The names of removed profiles with their newest revision's number, so that a profile of that name goes on from it.
+    /// The names of removed profiles with their newest revision's number, by name, so that a profile of that name goes on
+    /// from it.
     pub removed: Vec<(ProfileName, u32)>,
     /// The rules, in their order.
     pub rules: Vec<StoredRule>,
@@ -129,6 +141,19 @@ pub struct Changed {
 }
 
 impl Configuration {
+    /// Refuses to change anything when somebody else has changed something since.
+    ///
+    /// # Errors
+    /// `Moved` when the version is not the expected one.
+    pub fn check_version(&self, expected: Option<Version>) -> Result<(), ConfigurationError> {
+        match expected {
+            Some(expected) if expected != self.version => {
+                Err(ConfigurationError::Moved { expected: expected.0, found: self.version.0 })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The profile of that name.
     #[must_use]
     pub fn profile(&self, name: &ProfileName) -> Option<&Head> {

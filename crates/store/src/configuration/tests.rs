@@ -184,7 +184,42 @@ fn a_profile_in_use_is_not_removed() {
     );
     let edits = made(&[Change::RemoveRule { name: rule("one") }, remove]);
     assert_eq!(edits.heads, [HeadEdit { profile: profile("a"), in_force: None, staged: None }]);
-    assert_eq!(edits.after.removed.last(), Some(&(profile("a"), 3)));
+    assert_eq!(edits.after.removed, [(profile("a"), 3), (profile("gone"), 4)]);
+}
+
+/// What comes and goes by the same changes has to be stored as removed: its name is taken in the database.
+#[test]
+fn a_profile_that_comes_and_goes_at_once_is_removed() {
+    let add = |text| Change::AddProfile { name: profile("new"), revision: says(text) };
+    let remove = Change::RemoveProfile { name: profile("new") };
+    let edits = made(&[add("one"), remove.clone()]);
+    assert_eq!(edits.heads, [HeadEdit { profile: profile("new"), in_force: None, staged: None }]);
+    assert_eq!(edits.after.removed, [(profile("gone"), 4), (profile("new"), 1)]);
+    assert_eq!(edits.affected, Affected::default());
+    let edits = made(&[add("one"), remove, add("two")]);
+    assert_eq!(edits.heads, [HeadEdit { profile: profile("new"), in_force: Some(2), staged: None }]);
+    assert_eq!(edits.revisions.iter().map(|edit| edit.number).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_rule_is_limited_to_an_mdm_server_that_exists() {
+    let nowhere = || Some((ServerId(9), "nowhere".parse().expect("a good name")));
+    let new = NewRule { name: rule("new"), only: nowhere(), conditions: Vec::new(), profile: profile("b") };
+    let add = Change::AddRule { rule: new, before: None };
+    let patch = RulePatch { only: Some(nowhere()), ..RulePatch::default() };
+    let set = Change::SetRule { name: rule("one"), patch };
+    for change in [add, set] {
+        assert!(Needed::by(std::slice::from_ref(&change)).servers.contains(&ServerId(9)));
+        assert_eq!(refused(&[change]), "MDM server \"9\" does not exist (any more)");
+    }
+}
+
+#[test]
+fn what_was_looked_at_has_to_be_there_still() {
+    assert_eq!(sample().check_version(None), Ok(()));
+    assert_eq!(sample().check_version(Some(Version(5))), Ok(()));
+    let moved = ConfigurationError::Moved { expected: 4, found: 5 };
+    assert_eq!(sample().check_version(Some(Version(4))), Err(moved));
 }
 
 #[test]

@@ -104,6 +104,7 @@ pub async fn filters_agree_with_what_is_shown(fixture: &dyn Fixture) -> Case {
         state: Some(AssignState::Unmatched),
         query: Some("TOAST".to_owned()),
         server: Some(world.server),
+        ..DeviceFilter::default()
     };
     let listed = world.store.devices(&toasters, None, 10).await?;
     assert_eq!(serials(&listed), super::world::serials(["_toaster"]));
@@ -182,6 +183,7 @@ pub async fn a_view_names_profile_and_refusal(fixture: &dyn Fixture) -> Case {
     let held = world.view("m-1").await?;
     assert_eq!(held.server.as_str(), "lab");
     assert_eq!(held.wanted_profile, Some(profile_name("macs")));
+    assert_eq!((held.wanted_revision, held.wanted_by.as_ref()), (Some(1), None), "a default gives it");
     assert_eq!(held.profile_error.as_deref(), Some("FLAGS_INVALID"));
     assert_eq!(held.state().0, AssignState::Held);
     let fine = world.view("P1").await?;

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use adelie_model::{AssignState, RunOutcome, SyncKind, SyncPhase};
 
-use super::world::{
-    TTL, World, add_server, at, details, end, lease, operator, phone, serial, settlement, start,
-};
+use super::world::{TTL, World, add_server, at, details, end, lease, phone, serial, settlement, start};
 use super::{Case, Fixture};
 use crate::{Lease, LeaseAnswer, PublishOutcome, Result, Retention, RunEnd, RunStart, StoreError};
 
@@ -80,7 +78,7 @@ pub async fn a_stale_lease_changes_nothing(fixture: &dyn Fixture) -> Case {
     let page = world.commit(&run, SyncPhase::Fetch, vec![phone("D")], 4).await?;
     let old = world.lease.clone();
     world.lease = world.taken_over().await?;
-    world.store.set_defaults(world.server, &[], &operator(4)).await?;
+    world.undecide(4).await?;
     let before = (world.all().await?, world.position().await?, fixture.events().await);
     let runs = world.store.runs(None, None, 10).await?;
 

@@ -12,6 +12,7 @@
 
 pub mod assign;
 pub mod concurrency;
+pub mod configuration;
 pub mod decide;
 pub mod devices;
 pub mod full_sync;
@@ -23,6 +24,8 @@ pub mod pages;
 pub mod profiles;
 pub mod read_back;
 pub mod retention;
+pub mod revisions;
+pub mod rules;
 pub mod runs;
 pub mod servers;
 pub mod tokens;
@@ -122,6 +125,30 @@ macro_rules! contract_tests {
                 a_profile_uuid_is_never_overwritten,
                 a_refusal_is_kept_until_apple_takes_the_profile,
                 a_forgotten_profile_is_defined_again,
+            }
+            revisions {
+                a_revision_is_kept_with_its_document_and_its_secrets,
+                a_new_revision_reaches_the_devices_of_its_profile,
+                a_staged_revision_reaches_its_share_of_the_devices,
+                a_removed_profile_comes_back_with_its_revisions,
+                revisions_that_say_the_same_share_what_apple_has,
+            }
+            rules {
+                a_rule_decides_before_the_defaults,
+                rules_keep_their_ids_when_they_move_and_exchange_names,
+                a_rule_reaches_as_far_as_its_limit,
+                a_rule_of_another_process_decides_the_next_page,
+                a_rule_changed_meanwhile_decides_intended_pages,
+                a_tag_decides_and_outlasts_an_absence,
+                devices_are_listed_by_profile_and_by_rule,
+            }
+            configuration {
+                a_change_leads_to_the_next_version,
+                changes_are_made_all_or_none,
+                what_was_not_looked_at_is_not_changed,
+                stored_configurations_are_what_was_worked_out,
+                changes_of_two_processes_are_all_made,
+                changes_and_pages_take_their_turns,
             }
             intents {
                 only_the_intent_is_stored_before_the_answers,

@@ -3,9 +3,10 @@
 use adelie_model::RevisionId;
 use serde_json::{Map, json};
 
-use super::world::{World, add_server, at, lease, profile_name, uuid};
+use super::world::{World, add_server, at, lease, operator, profile_name, uuid};
 use super::{Case, Fixture};
-use crate::{NewProfile, PublishOutcome, StoreError};
+use crate::configuration::NewRevision;
+use crate::{PublishOutcome, StoreError};
 
 fn refused() -> PublishOutcome {
     PublishOutcome::Refused { error: "FLAGS_INVALID: change it".to_owned(), next_attempt_at: at(600) }
@@ -20,14 +21,14 @@ pub async fn a_profile_is_added_once_with_its_content(fixture: &dyn Fixture) -> 
     });
     let content: Map<_, _> = content.as_object().expect("an object").clone();
     let new =
-        NewProfile { name: profile_name("pupils"), content: content.clone(), content_hash: "aa".to_owned() };
-    let added = store.add_profile(&new, at(1)).await?;
-    assert_eq!((added.number, added.created_at), (1, at(1)));
+        NewRevision { content: content.clone(), content_hash: "aa".to_owned(), ..NewRevision::default() };
+    let added = store.add_profile(&profile_name("pupils"), new.clone(), &operator(1)).await?;
+    assert_eq!((added.number, added.created_at, added.author.as_str()), (1, at(1), "kim"));
     assert_eq!(added.content, content);
-    let taken = store.add_profile(&NewProfile { content: Map::new(), ..new.clone() }, at(2)).await;
+    let empty = NewRevision { content: Map::new(), ..new.clone() };
+    let taken = store.add_profile(&profile_name("pupils"), empty, &operator(2)).await;
     assert!(matches!(taken, Err(StoreError::Exists { name, .. }) if name == "pupils"));
-    let other = NewProfile { name: profile_name("all"), ..new };
-    let other = store.add_profile(&other, at(2)).await?;
+    let other = store.add_profile(&profile_name("all"), new, &operator(2)).await?;
 
     assert_eq!(store.profile(&profile_name("pupils")).await?.as_ref(), Some(&added));
     assert_eq!(store.revision(added.id).await?.as_ref(), Some(&added));
@@ -51,8 +52,11 @@ pub async fn a_profile_uuid_is_never_overwritten(fixture: &dyn Fixture) -> Case 
 
     let other = add_server(&*world.store, "other").await?;
     let other = lease(&*world.store, other, "us").await?;
-    let outcome = PublishOutcome::Defined(uuid("THERE"));
+    let differs = Some("another department".to_owned());
+    let outcome = PublishOutcome::Defined { uuid: uuid("THERE"), differs: differs.clone() };
     world.store.set_published(&other, revision.id, &outcome, at(1)).await?;
+    let there = world.store.published_at(other.server, revision.id).await?.expect("published");
+    assert_eq!((there.differs, there.error), (differs, None));
     let everywhere = world.store.published(revision.profile).await?;
     let uuids: Vec<_> = everywhere.iter().filter_map(|published| published.profile_uuid.clone()).collect();
     assert_eq!(uuids, [uuid("FIRST"), uuid("THERE")]);

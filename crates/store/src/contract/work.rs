@@ -104,12 +104,12 @@ pub async fn due_devices_are_work(fixture: &dyn Fixture) -> Case {
 pub async fn pending_decisions_are_work(fixture: &dyn Fixture) -> Case {
     let mut world = World::new(fixture).await?;
     world.full(vec![phone("A")], 1).await?;
-    world.store.set_defaults(world.server, &[], &operator(2)).await?;
+    world.undecide(2).await?;
     due_at(&mut world, end(3), 3).await?;
     world.decide_all(3).await?;
     rest(&world, 4).await?;
     assert_eq!(work(&*world.store, 5).await?, []);
-    world.store.set_defaults(world.server, &[], &operator(5)).await?;
+    world.undecide(5).await?;
     assert_eq!(work(&*world.store, 5).await?, [world.server]);
     Ok(())
 }

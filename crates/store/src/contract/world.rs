@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adelie_model::{
-    Actual, AssignState, Counts, Cursor, Device, DeviceFamily, OpType, ProfileName, ProfileStatus,
+    Actual, AssignState, Counts, Cursor, Device, DeviceFamily, DriftMode, OpType, ProfileName, ProfileStatus,
     ProfileUuid, RevisionId, RunOutcome, SerialNumber, ServerId, ServerName, ServerTokenId, SyncKind,
     SyncPhase, SyncRun, Timestamp, TokenKeyId, TokenState, Trigger, to_millis,
 };
@@ -12,11 +12,12 @@ use adelie_rules::Scope;
 use uuid::Uuid;
 
 use super::{Failed, Fixture, StoredEvent};
+use crate::configuration::{Change, NewRevision, NewRule, Version};
 use crate::page::Record;
 use crate::{
-    Details, DeviceFilter, DeviceView, Lease, LeaseAnswer, NewProfile, NewServer, NewServerToken, Operator,
-    PageCommit, PublishOutcome, Result, Revision, RunEnd, RunStart, Sealed, Settlement, Store, StoredKey,
-    SyncPosition, WorkEnd,
+    Details, DeviceFilter, DeviceView, Lease, LeaseAnswer, NewServer, NewServerToken, Operator, PageCommit,
+    PublishOutcome, Result, Revision, RunEnd, RunStart, Sealed, Settlement, Store, StoredKey, SyncPosition,
+    SyncSettings, WorkEnd,
 };
 
 /// Long enough for every case.
@@ -83,6 +84,30 @@ pub(super) fn showing(mut record: Record, status: ProfileStatus, profile: &str) 
 /// A record of a sync page.
 pub(super) fn event(record: Record, op_type: OpType, seconds: i64) -> Record {
     Record { op_type: Some(op_type), op_date: Some(at(seconds)), ..record }
+}
+
+/// A revision with that text as its content.
+pub(super) fn says(text: &str) -> NewRevision {
+    NewRevision {
+        content: [("profile_name".to_owned(), text.into())].into_iter().collect(),
+        content_hash: format!("hash of {text}"),
+        ..NewRevision::default()
+    }
+}
+
+/// A new rule for all MDM servers.
+pub(super) fn rule(name: &str, conditions: &[&str], gives: &str) -> NewRule {
+    NewRule {
+        name: name.parse().expect("a good rule name"),
+        only: None,
+        conditions: conditions.iter().map(|text| text.parse().expect("a good condition")).collect(),
+        profile: profile_name(gives),
+    }
+}
+
+/// The change that puts a new rule behind all others.
+pub(super) fn add_rule(rule: NewRule) -> Change {
+    Change::AddRule { rule, before: None }
 }
 
 pub(super) fn settlement(serial: &SerialNumber, state: AssignState) -> Settlement {
@@ -190,12 +215,7 @@ impl World {
     }
 
     pub(super) async fn profile(&self, name: &str) -> Result<Revision> {
-        let profile = NewProfile {
-            name: profile_name(name),
-            content: [("profile_name".to_owned(), name.into())].into_iter().collect(),
-            content_hash: format!("hash of {name}"),
-        };
-        self.store.add_profile(&profile, at(0)).await
+        self.store.add_profile(&profile_name(name), says(name), &operator(0)).await
     }
 
     /// Adds a profile, makes it a default and decides everything by it.
@@ -212,13 +232,31 @@ impl World {
         lease(&*self.store, self.server, "them").await
     }
 
+    /// Leaves all devices to be decided anew, without any that is decided otherwise.
+    pub(super) async fn undecide(&self, now: i64) -> Result<()> {
+        let server = self.store.server_by_id(self.server).await?;
+        let drift = match server.and_then(|server| server.sync.drift) {
+            None => Some(DriftMode::Report),
+            Some(_) => None,
+        };
+        let settings = SyncSettings { drift, ..SyncSettings::default() };
+        self.store.set_sync_settings(self.server, &settings, &operator(now)).await
+    }
+
+    /// Changes what people decide, and decides everything by it.
+    pub(super) async fn configure(&self, changes: &[Change], now: i64) -> Result<Version> {
+        let version = self.store.configure(changes, None, &operator(now)).await?;
+        self.decide_all(now).await?;
+        Ok(version)
+    }
+
     pub(super) async fn decide_all(&self, now: i64) -> Result<()> {
         while !self.store.decide_anew(&self.lease, at(now), 1000).await? {}
         Ok(())
     }
 
     pub(super) async fn publish(&self, revision: &Revision, profile: &str) -> Result<()> {
-        let outcome = PublishOutcome::Defined(uuid(profile));
+        let outcome = PublishOutcome::Defined { uuid: uuid(profile), differs: None };
         self.store.set_published(&self.lease, revision.id, &outcome, at(0)).await
     }
 

@@ -177,6 +177,7 @@ fn tags_come_and_go_one_by_one() {
         let (_, done) = operate(&tagged, &policy(Some(WANTED)), &tag(&[], &["a", "lab"]), &by(202));
         assert_eq!(done.expect("it is done").0.tags, [""; 0]);
     }
+}
 
 /// Deleting a device by hand is about now: only what Apple tells of later, or a listing, brings it back.
 #[test]

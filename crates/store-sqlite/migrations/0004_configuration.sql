@@ -54,3 +54,14 @@ ALTER TABLE devices ADD COLUMN tags TEXT; -- A JSON array of our tags; NULL when
 ALTER TABLE devices ADD COLUMN rule_id INTEGER;
 
 ALTER TABLE published_profiles ADD COLUMN differs TEXT; -- What Apple shows otherwise than was sent, for people.
+
+-- Changes of many devices at once, with how they are undone.
+CREATE TABLE bulk_changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    "by" TEXT NOT NULL,
+    what TEXT NOT NULL, -- For people.
+    undo TEXT NOT NULL CONSTRAINT bulk_changes_undo_array CHECK (json_type(undo) = 'array'), -- JSON.
+    undone_at INTEGER, -- NULL until it was undone.
+    undone_by TEXT
+);

@@ -11,6 +11,7 @@
 //! - `contract` (feature `contract`) is the suite that every driver must pass.
 
 mod assign;
+mod bulk;
 pub mod configuration;
 mod configuration_error;
 #[cfg(feature = "contract")]
@@ -29,6 +30,7 @@ mod sync;
 mod tokens;
 
 pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
+pub use bulk::{BulkChange, BulkStore, NewBulkChange, Undo};
 pub use configuration::ConfigurationStore;
 pub use configuration_error::ConfigurationError;
 pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount, StoredEvent};
@@ -55,6 +57,7 @@ pub trait Store:
     + LeaseStore
     + SyncStore
     + AssignStore
+    + BulkStore
 {
 }
 
@@ -67,6 +70,7 @@ impl<T> Store for T where
         + LeaseStore
         + SyncStore
         + AssignStore
+        + BulkStore
 {
 }
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use adelie_model::{AssignState, DeviceFamily, SerialNumber, ServerName};
+use adelie_model::{AssignState, DeviceFamily, ProfileName, RuleName, SerialNumber, ServerName, Tag};
 use clap::{Args, Subcommand};
 
 use super::values;
@@ -16,25 +16,62 @@ pub struct Serials {
     pub file: Option<PathBuf>,
 }
 
+/// Which devices.
+#[derive(Debug, Args)]
+pub struct Matching {
+    /// At one MDM server
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<ServerName>,
+    /// Of one family: mac iphone ipad ipod appletv vision
+    #[arg(long, value_name = "FAMILY", value_parser = values::family)]
+    pub family: Option<DeviceFamily>,
+    /// In one state: unmatched held due sent assigned pushed throttled failed not_accessible drifted removed
+    #[arg(long, value_name = "STATE", value_parser = values::state)]
+    pub state: Option<AssignState>,
+    /// With this tag of ours
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<Tag>,
+    /// Whose profile this rule gives
+    #[arg(long, value_name = "RULE")]
+    pub rule: Option<RuleName>,
+    /// Which are to have this profile
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<ProfileName>,
+    /// Whose serial number, model, description, asset tag or colour contains this
+    #[arg(long, value_name = "TEXT")]
+    pub query: Option<String>,
+}
+
+impl Matching {
+    /// Whether no option is given, so that every device matches.
+    pub fn everything(&self) -> bool {
+        let Self { server, family, state, tag, rule, profile, query } = self;
+        server.is_none()
+            && family.is_none()
+            && state.is_none()
+            && tag.is_none()
+            && rule.is_none()
+            && profile.is_none()
+            && query.is_none()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Device {
     /// List devices
+    #[command(after_help = "Examples:
+  adelie device list --state failed
+  adelie device list --family mac --query Air --csv > airs.csv
+  adelie device list --rule labs --csv | adelie device tag --file - --add lab")]
     List {
-        /// Of one MDM server
-        #[arg(long, value_name = "NAME")]
-        server: Option<ServerName>,
-        /// Of one family: mac iphone ipad ipod appletv vision
-        #[arg(long, value_name = "FAMILY", value_parser = values::family)]
-        family: Option<DeviceFamily>,
-        /// In one state: unmatched held due sent assigned pushed throttled failed not_accessible drifted removed
-        #[arg(long, value_name = "STATE", value_parser = values::state)]
-        state: Option<AssignState>,
-        /// Whose serial number, model, description, asset tag or colour contains this
-        #[arg(long, value_name = "TEXT")]
-        query: Option<String>,
-        /// At most so many; a table shows 100 unless told otherwise, JSON shows all
+        #[command(flatten)]
+        matching: Box<Matching>,
+        /// At most so many; a table shows 100 unless told otherwise, JSON and CSV show all
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
+        /// Print CSV, which every `--file` takes
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
     },
     /// Show one device
     Show {
@@ -82,6 +119,32 @@ It ends with 0 only if all of them are ready.")]
         #[arg(long, value_name = "NAME")]
         server: Option<ServerName>,
     },
+    /// Give devices tags of ours, or take them away: rules and lists find devices by them
+    #[command(
+        after_help = "Devices are named by serial number, in a file, or all that match. `adelie device undo` takes it back.
+
+Examples:
+  adelie device tag C02EXAMPLE01 C02EXAMPLE02 --add lab
+  adelie device tag --file delivery.csv --add lab --remove spare
+  adelie device tag --matching --family ipad --query 9th --add old"
+    )]
+    Tag {
+        #[command(flatten)]
+        devices: Serials,
+        /// All devices that match the options below
+        #[arg(long, conflicts_with_all = ["serials", "file"])]
+        matching: bool,
+        #[command(flatten)]
+        filter: Box<Matching>,
+        /// A tag to give them; may be given several times
+        #[arg(long, value_name = "TAG", required_unless_present = "remove")]
+        add: Vec<Tag>,
+        /// A tag to take away; may be given several times
+        #[arg(long, value_name = "TAG")]
+        remove: Vec<Tag>,
+    },
+    /// Take back the last change of tags
+    Undo,
     /// Put devices away as if they had left; a full sync brings back what Apple still lists
     #[command(after_help = "Example:
   adelie device delete C02EXAMPLE01")]

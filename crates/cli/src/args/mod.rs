@@ -9,13 +9,15 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
 mod device;
+mod plan;
 mod rule;
 mod server;
 mod sync;
 mod values;
 
 pub use assign::Assign;
-pub use device::{Device, Serials};
+pub use device::{Device, Matching, Serials};
+pub use plan::{Apply, Export, Folder, Plan};
 pub use rule::{Conditions, Facts, Patch, Rule};
 pub use server::{OwnSettings, Server};
 pub use sync::{Sync, SyncCommand};
@@ -104,7 +106,7 @@ pub enum Command {
     Token(Token),
     /// Sync with Apple, then assign what is due, then exit; history of syncs
     Sync(Sync),
-    /// Devices: list, show, history, ready, refresh, delete
+    /// Devices: list, show, explain, history, ready, refresh, tag, undo, delete
     #[command(subcommand)]
     Device(Device),
     /// Assignments: status, retry, hold, unhold
@@ -116,6 +118,12 @@ pub enum Command {
     /// Rules: which devices get which profile
     #[command(subcommand)]
     Rule(Rule),
+    /// Show what a folder of profiles, rules and settings would change
+    Plan(Plan),
+    /// Make what a folder of profiles, rules and settings says
+    Apply(Apply),
+    /// Write profiles, rules and settings to a folder
+    Export(Export),
     /// Run the service: sync and assign by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do

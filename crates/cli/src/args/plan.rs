@@ -4,12 +4,14 @@ use clap::Args;
 
 /// What a folder would change.
 #[derive(Debug, Args)]
-#[command(after_help = "The folder holds profiles/NAME.toml, rules.toml and servers.toml (or .yaml, .json); `adelie export DIR`
+#[command(
+    after_help = "The folder holds profiles/NAME.toml, rules.toml and servers.toml (or .yaml, .json); `adelie export DIR`
 writes one. Nothing is touched. It ends with 2 when there is a difference, else with 0.
 
 Examples:
   adelie plan ade/
-  adelie plan ade/ --prune --devices")]
+  adelie plan ade/ --prune --devices"
+)]
 pub struct Plan {
     #[command(flatten)]
     pub folder: Folder,
@@ -20,13 +22,15 @@ pub struct Plan {
 
 /// Makes what is decided what a folder says.
 #[derive(Debug, Args)]
-#[command(after_help = "It shows the plan and asks before it makes it, all of it or nothing. If anything has changed since the plan
+#[command(
+    after_help = "It shows the plan and asks before it makes it, all of it or nothing. If anything has changed since the plan
 was shown, nothing is made.
 
 Examples:
   adelie apply ade/
   adelie apply ade/ --yes
-  adelie apply ade/ --yes --plan 3f9c2a71d0b4     (the plan that was reviewed, or nothing)")]
+  adelie apply ade/ --yes --plan 3f9c2a71d0b4     (the plan that was reviewed, or nothing)"
+)]
 pub struct Apply {
     #[command(flatten)]
     pub folder: Folder,

@@ -5,7 +5,9 @@ mod demo;
 mod device;
 mod doctor;
 mod help;
+mod plan;
 mod profile;
+mod rule;
 mod serve;
 mod server;
 mod simulator;
@@ -44,6 +46,10 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         // Checking files needs no database, so that it works anywhere.
         Command::Profile(crate::args::Profile::Validate { files }) => profile::validate(out, &files),
         Command::Profile(command) => profile::run(Context::open(settings).await?, command).await,
+        Command::Rule(command) => rule::run(Context::open(settings).await?, command).await,
+        Command::Plan(command) => plan::plan(Context::open(settings).await?, &command).await,
+        Command::Apply(command) => plan::apply(Context::open(settings).await?, &command).await,
+        Command::Export(command) => plan::export(Context::open(settings).await?, &command).await,
         Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
         Command::Doctor => doctor::run(settings).await,
         Command::Simulator(command) => simulator::run(out, *command).await,

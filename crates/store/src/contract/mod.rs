@@ -11,6 +11,7 @@
 //! Each case becomes a test of its own, with its name. Cases know traits only, never a driver.
 
 pub mod assign;
+mod bulk;
 pub mod concurrency;
 pub mod configuration;
 pub mod decide;
@@ -141,6 +142,9 @@ macro_rules! contract_tests {
                 a_rule_changed_meanwhile_decides_intended_pages,
                 a_tag_decides_and_outlasts_an_absence,
                 devices_are_listed_by_profile_and_by_rule,
+            }
+            bulk {
+                the_last_change_is_undone_first,
             }
             configuration {
                 a_change_leads_to_the_next_version,

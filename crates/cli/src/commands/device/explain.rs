@@ -48,7 +48,11 @@ fn standing(view: &DeviceView) -> Vec<String> {
     let (state, reason) = view.state();
     let mut lines = Vec::new();
     if let Some(removed) = device.removed_at {
-        lines.push(format!("it left {} on {}, so that nothing is assigned", view.server, minute(Some(removed))));
+        lines.push(format!(
+            "it left {} on {}, so that nothing is assigned",
+            view.server,
+            minute(Some(removed))
+        ));
         return lines;
     }
     if let Some(hold) = &device.hold {

@@ -77,8 +77,14 @@ fn facts(context: &Context, view: &DeviceView, names: &refresh::Names) -> anyhow
         ("os", text(&actual.os)),
         (
             "wanted profile",
-            view.wanted_profile.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
+            match (&view.wanted_profile, view.wanted_revision) {
+                (Some(profile), Some(revision)) => format!("{profile}, revision {revision}"),
+                (Some(profile), None) => profile.to_string(),
+                (None, _) => "none".to_owned(),
+            },
         ),
+        ("given by rule", view.wanted_by.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("tags", device.tags.join(", ")),
         (if device.removed_at.is_none() { "at Apple" } else { "last seen as" }, shown),
         ("assigned at", optional_minute(actual.profile_assign_time)),
         ("fetched at", optional_minute(actual.profile_push_time)),

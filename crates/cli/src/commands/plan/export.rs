@@ -35,8 +35,15 @@ pub async fn run(context: Context, command: &Export) -> anyhow::Result<Exit> {
         context.out.object(&json!({ "folder": dir, "files": paths, "version": configuration.version }))?;
         return Ok(Exit::Done);
     }
-    context.out.line(&format!("wrote {} to {}", count(files.len() as u64, "file", "files"), dir.display()))?;
-    context.out.hint(&format!("put it under version control; `adelie plan {}` shows what it would change", dir.display()))?;
+    context.out.line(&format!(
+        "wrote {} to {}",
+        count(files.len() as u64, "file", "files"),
+        dir.display()
+    ))?;
+    context.out.hint(&format!(
+        "put it under version control; `adelie plan {}` shows what it would change",
+        dir.display()
+    ))?;
     Ok(Exit::Done)
 }
 

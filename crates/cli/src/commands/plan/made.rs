@@ -38,7 +38,8 @@ impl Made {
         let configuration = context.store.configuration().await?;
         let (wanted, warnings) = wanted(context, &folder.dir).await?;
         let prune = if folder.prune { Prune::Yes } else { Prune::No };
-        let changes = changes(&configuration, &wanted, prune).map_err(|problems| refused(&folder.dir, &problems))?;
+        let changes =
+            changes(&configuration, &wanted, prune).map_err(|problems| refused(&folder.dir, &problems))?;
         let edits = edits(&configuration, &changes)?;
         let left_alone = if folder.prune { Vec::new() } else { left_alone(&configuration, &wanted) };
         let (effect, moved) = effect(context, &configuration, &edits, list).await?;
@@ -76,7 +77,10 @@ async fn wanted(context: &Context, dir: &Path) -> anyhow::Result<(Wanted, Vec<St
 
 fn refused(dir: &Path, problems: &[adelie_plan::Problem]) -> anyhow::Error {
     let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-    wrong(format!("{} cannot be used; nothing was changed{}", dir.display(), lines.concat()), "mend these and try again")
+    wrong(
+        format!("{} cannot be used; nothing was changed{}", dir.display(), lines.concat()),
+        "mend these and try again",
+    )
 }
 
 /// What changes mean for all devices, and with `list` for which.
@@ -103,7 +107,8 @@ async fn effect(
         }
         match page.last() {
             Some(last) if page.len() == PAGE as usize => {
-                after = Some(DevicePosition { server: last.device.server, serial: last.device.serial.clone() });
+                after =
+                    Some(DevicePosition { server: last.device.server, serial: last.device.serial.clone() });
             }
             _ => return Ok((effect, moved)),
         }

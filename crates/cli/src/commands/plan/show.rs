@@ -30,7 +30,12 @@ pub fn plan(context: &Context, made: &Made) -> anyhow::Result<()> {
             moved => format!("{moved} of {all} get something else:"),
         })?;
         let rows = made.effect.moves.iter().map(|(change, devices)| {
-            vec![devices.to_string(), change.server.to_string(), given(change.from.as_ref()), given(change.to.as_ref())]
+            vec![
+                devices.to_string(),
+                change.server.to_string(),
+                given(change.from.as_ref()),
+                given(change.to.as_ref()),
+            ]
         });
         let rows: Vec<_> = rows.collect();
         if !rows.is_empty() {
@@ -46,14 +51,18 @@ pub fn plan(context: &Context, made: &Made) -> anyhow::Result<()> {
                     given(change.to.as_ref()),
                 ]
             };
-            context.out.table(&["serial number", "server", "has", "gets"], made.moved.iter().map(row).collect())?;
+            context
+                .out
+                .table(&["serial number", "server", "has", "gets"], made.moved.iter().map(row).collect())?;
         }
         context.out.line("")?;
         context.out.line(&format!("plan {}", made.name))?;
     }
     if !made.left_alone.is_empty() {
         let words = made.left_alone.join(", ");
-        context.out.note(&format!("left alone, because the folder does not name them (--prune takes them away): {words}"))?;
+        context.out.note(&format!(
+            "left alone, because the folder does not name them (--prune takes them away): {words}"
+        ))?;
     }
     Ok(())
 }
@@ -89,7 +98,10 @@ pub fn confirmed() -> anyhow::Result<bool> {
 }
 
 fn given(given: Option<&Given>) -> String {
-    given.map_or_else(|| "nothing".to_owned(), |given| format!("{}, revision {}", given.profile, given.revision))
+    given.map_or_else(
+        || "nothing".to_owned(),
+        |given| format!("{}, revision {}", given.profile, given.revision),
+    )
 }
 
 fn object(made: &Made) -> serde_json::Value {

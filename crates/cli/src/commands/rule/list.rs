@@ -23,8 +23,11 @@ pub async fn list(context: &Context) -> anyhow::Result<Exit> {
             let mut object = object(rule);
             object["place"] = json!(place + 1);
             object["devices"] = json!(devices);
-            object["findings"] =
-                findings.iter().filter(|finding| finding.rule == rule.name).map(|finding| json!(finding)).collect();
+            object["findings"] = findings
+                .iter()
+                .filter(|finding| finding.rule == rule.name)
+                .map(|finding| json!(finding))
+                .collect();
             context.out.object(&object)?;
             continue;
         }
@@ -76,7 +79,10 @@ pub async fn show(context: &Context, name: &RuleName) -> anyhow::Result<Exit> {
         ("rule", rule.name.to_string()),
         ("place", format!("{} of {}", place(&configuration, rule), configuration.rules.len())),
         ("gives profile", rule.profile.to_string()),
-        ("to devices at", rule.only.as_ref().map_or_else(|| "all MDM servers".to_owned(), |(_, name)| name.to_string())),
+        (
+            "to devices at",
+            rule.only.as_ref().map_or_else(|| "all MDM servers".to_owned(), |(_, name)| name.to_string()),
+        ),
         ("decides", crate::words::count(devices, "device", "devices")),
     ];
     if rule.conditions.is_empty() {

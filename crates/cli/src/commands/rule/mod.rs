@@ -3,8 +3,8 @@ mod list;
 mod test;
 
 use adelie_model::RuleName;
-use adelie_store::configuration::{Change, Configuration};
 use adelie_store::StoreError;
+use adelie_store::configuration::{Change, Configuration};
 
 use crate::args::Rule;
 use crate::context::Context;

@@ -2,8 +2,8 @@ use adelie_model::{
     Actual, AssignState, Assignment, Device, RunId, SerialNumber, ServerName, Tag, Timestamp,
 };
 use adelie_rules::Outcome;
-use adelie_store::configuration::Configuration;
 use adelie_store::Wanted;
+use adelie_store::configuration::Configuration;
 use serde_json::{Value, json};
 
 use crate::args::Facts;
@@ -114,7 +114,9 @@ async fn imagined(
             ));
         }
     };
-    context.out.note(&format!("nothing is stored of {serial} at {}: only what you say of it counts", server.1))?;
+    context
+        .out
+        .note(&format!("nothing is stored of {serial} at {}: only what you say of it counts", server.1))?;
     let now: Timestamp = context.clock.now();
     let device = Device {
         server: server.0,

@@ -1,0 +1,160 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use adelie_model::{SerialNumber, ServerId, Tag};
+use adelie_store::DeviceFilter;
+use adelie_store::page::{Action, Outcome};
+use adelie_store::{NewBulkChange, Undo};
+
+use super::list;
+use crate::args::{Matching, Serials};
+use crate::context::Context;
+use crate::exit::{Exit, wrong};
+use crate::operate::{self, Done, Place};
+use crate::serials;
+use crate::words::{count, minute};
+
+/// Gives devices tags and takes others away, and keeps how that is undone.
+pub async fn run(
+    context: &Context,
+    devices: &Serials,
+    matching: Option<Matching>,
+    add: Vec<Tag>,
+    remove: Vec<Tag>,
+) -> anyhow::Result<Exit> {
+    if let Some(tag) = add.iter().find(|tag| remove.contains(tag)) {
+        return Err(wrong(
+            format!("{tag} is both to be given and to be taken away"),
+            "leave one of them out",
+        ));
+    }
+    let places = match matching {
+        Some(matching) => all_that_match(context, matching).await?,
+        None => operate::places(context, &serials::required(devices)?, None).await?,
+    };
+    let mut what: Vec<String> = add.iter().map(|tag| format!("+{tag}")).collect();
+    what.extend(remove.iter().map(|tag| format!("-{tag}")));
+    let parts = parts(context, places, &add, &remove).await?;
+    // Kept before it is done: to undo what was not done does nothing, and what was done can always be undone.
+    let undo: Vec<Undo> = parts.iter().flat_map(Part::undo).collect();
+    let devices: usize = undo.iter().map(|undo| undo.serials.len()).sum();
+    if devices > 0 {
+        let what = format!("tagged {} {}", count(devices as u64, "device", "devices"), what.join(" "));
+        context.store.note_bulk(&NewBulkChange { what, undo }, &context.operator()).await?;
+    }
+    let mut done: Vec<Done> = Vec::new();
+    for part in parts {
+        done.extend(
+            operate::at(context, part.places, &Action::Tag { add: part.add, remove: part.remove }).await?,
+        );
+    }
+    let exit = operate::tell(context, &done, "tagged")?;
+    if !context.out.json && devices > 1 && done.iter().any(|one| one.outcome == Outcome::Done) {
+        context.out.hint("`adelie device undo` takes it back")?;
+    }
+    Ok(exit)
+}
+
+/// Takes back the last change of tags that was not taken back yet.
+pub async fn undo(context: &Context) -> anyhow::Result<Exit> {
+    let Some(change) = context.store.last_bulk().await? else {
+        return Err(wrong(
+            "there is no change of tags to take back",
+            "`adelie device tag --help` says how to make one",
+        ));
+    };
+    let servers: HashMap<ServerId, _> =
+        context.store.servers().await?.into_iter().map(|server| (server.id, server.name)).collect();
+    let mut done = Vec::new();
+    for Undo { server, serials, add, remove } in change.undo {
+        let name = servers.get(&server).cloned();
+        let place = |serial: SerialNumber| Place { serial, server: name.clone().map(|name| (server, name)) };
+        let places = serials.into_iter().map(place).collect();
+        done.extend(operate::at(context, places, &Action::Tag { add, remove }).await?);
+    }
+    context.store.set_undone(change.id, &context.operator()).await?;
+    context.out.note(&format!(
+        "taken back: {}, by {}, {}",
+        change.what,
+        change.by,
+        minute(Some(change.at))
+    ))?;
+    operate::tell(context, &done, "tagged")
+}
+
+/// Devices whose tags change in the same way.
+struct Part {
+    places: Vec<Place>,
+    add: Vec<Tag>,
+    remove: Vec<Tag>,
+}
+
+impl Part {
+    /// How it is undone, at each MDM server.
+    fn undo(&self) -> Vec<Undo> {
+        if self.add.is_empty() && self.remove.is_empty() {
+            return Vec::new();
+        }
+        let mut by_server: BTreeMap<ServerId, Vec<SerialNumber>> = BTreeMap::new();
+        for place in &self.places {
+            if let Some((server, _)) = &place.server {
+                by_server.entry(*server).or_default().push(place.serial.clone());
+            }
+        }
+        let undo =
+            |(server, serials)| Undo { server, serials, add: self.remove.clone(), remove: self.add.clone() };
+        by_server.into_iter().map(undo).collect()
+    }
+}
+
+/// The devices by what changes for them, so that undoing it takes nothing from a device that it had before.
+async fn parts(
+    context: &Context,
+    places: Vec<Place>,
+    add: &[Tag],
+    remove: &[Tag],
+) -> anyhow::Result<Vec<Part>> {
+    let mut parts: BTreeMap<(Vec<String>, Vec<String>), Part> = BTreeMap::new();
+    for batch in places.chunks(operate::BATCH) {
+        let serials: Vec<SerialNumber> = batch.iter().map(|place| place.serial.clone()).collect();
+        let found = context.store.find(&serials).await?;
+        for place in batch {
+            let here =
+                found.get(&place.serial).into_iter().flatten().find(|view| {
+                    place.server.as_ref().is_some_and(|(server, _)| *server == view.device.server)
+                });
+            let tags: BTreeSet<&str> =
+                here.iter().flat_map(|view| &view.device.tags).map(String::as_str).collect();
+            let has = |tag: &&Tag| tags.contains(tag.as_str());
+            let add: Vec<Tag> = add.iter().filter(|tag| !has(tag)).cloned().collect();
+            let remove: Vec<Tag> = remove.iter().filter(has).cloned().collect();
+            let key = (add.iter().map(Tag::to_string).collect(), remove.iter().map(Tag::to_string).collect());
+            let part = parts.entry(key).or_insert_with(|| Part { places: Vec::new(), add, remove });
+            part.places.push(place.clone());
+        }
+    }
+    Ok(parts.into_values().collect())
+}
+
+async fn all_that_match(context: &Context, matching: Matching) -> anyhow::Result<Vec<Place>> {
+    if matching.everything() {
+        return Err(wrong(
+            "--matching without another option means every device there is; nothing was changed",
+            "say which, like --family ipad; for all of them name every MDM server with --server",
+        ));
+    }
+    let filter: DeviceFilter = list::filter(context, matching).await?;
+    let mut places = Vec::new();
+    list::walk(context, &filter, u64::MAX, |view| {
+        let server = Some((view.device.server, view.server.clone()));
+        places.push(Place { serial: view.device.serial.clone(), server });
+        Ok(())
+    })
+    .await?;
+    if places.is_empty() {
+        return Err(wrong(
+            "no device matches; nothing was changed",
+            "`adelie device list` takes the same options",
+        ));
+    }
+    Ok(places)
+}

@@ -1,0 +1,73 @@
+//! Changes of many devices at once.
+
+use adelie_store::{BulkChange, BulkStore, NewBulkChange, Operator, Result, moment};
+use async_trait::async_trait;
+use sqlx::Row;
+
+use crate::SqliteStore;
+use crate::failure::run;
+use crate::rows::{self, to_json};
+
+#[async_trait]
+impl BulkStore for SqliteStore {
+    async fn note_bulk(&self, change: &NewBulkChange, by: &Operator) -> Result<i64> {
+        run("keep a change of many devices", async {
+            let mut transaction = self.write().await?;
+            let id: i64 = sqlx::query_scalar(
+                "-- note_bulk
+                 INSERT INTO bulk_changes (at, \"by\", what, undo) VALUES (?1, ?2, ?3, ?4) RETURNING id",
+            )
+            .bind(by.now.timestamp_millis())
+            .bind(&by.name)
+            .bind(&change.what)
+            .bind(to_json("bulk_changes.undo", &change.undo)?)
+            .fetch_one(&mut *transaction)
+            .await?;
+            sqlx::query("-- forget_old_bulk\nDELETE FROM bulk_changes WHERE id <= ?1 - 100")
+                .bind(id)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(id)
+        })
+        .await
+    }
+
+    async fn last_bulk(&self) -> Result<Option<BulkChange>> {
+        run("find the last change of many devices", async {
+            let found = sqlx::query(
+                "-- last_bulk
+                 SELECT id, at, \"by\", what, undo FROM bulk_changes WHERE undone_at IS NULL
+                 ORDER BY id DESC LIMIT 1",
+            )
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+            let Some(row) = found else { return Ok(None) };
+            Ok(Some(BulkChange {
+                id: row.try_get("id")?,
+                at: moment("bulk_changes.at", row.try_get("at")?)?,
+                by: row.try_get("by")?,
+                what: row.try_get("what")?,
+                undo: rows::json("bulk_changes.undo", row.try_get("undo")?)?,
+            }))
+        })
+        .await
+    }
+
+    async fn set_undone(&self, id: i64, by: &Operator) -> Result<()> {
+        run("keep that a change of many devices was undone", async {
+            let mut transaction = self.write().await?;
+            sqlx::query(
+                "-- set_undone
+                 UPDATE bulk_changes SET undone_at = ?2, undone_by = ?3 WHERE id = ?1",
+            )
+            .bind(id)
+            .bind(by.now.timestamp_millis())
+            .bind(&by.name)
+            .execute(&mut *transaction)
+            .await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+}

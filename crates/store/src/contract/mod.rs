@@ -11,7 +11,7 @@
 //! Each case becomes a test of its own, with its name. Cases know traits only, never a driver.
 
 pub mod assign;
-mod bulk;
+pub mod bulk;
 pub mod concurrency;
 pub mod configuration;
 pub mod decide;

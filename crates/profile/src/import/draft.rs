@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::input::Input;
 use super::{Imported, NoteKind};
 use crate::accounts::AccountSettings;
+use crate::certificates;
 
 /// A profile of ours in the making.
 #[derive(Default)]
@@ -109,11 +110,6 @@ fn der_of(text: &str) -> Vec<String> {
         decoded = inner;
         pem = &decoded;
     }
-    let certificates: Vec<String> = pem
-        .split("-----BEGIN CERTIFICATE-----")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("-----END CERTIFICATE-----"))
-        .map(|(body, _)| body.split_whitespace().collect())
-        .collect();
+    let certificates: Vec<String> = certificates::pem_bodies(pem).collect();
     if certificates.is_empty() { vec![text.trim().to_owned()] } else { certificates }
 }

@@ -2,14 +2,15 @@ use serde_json::{Map, Value};
 
 use super::draft::Draft;
 use super::input::Input;
-use super::{Imported, NoteKind};
+use super::{Imported, NoteKind, Source};
+use crate::accounts::SignIn;
 use crate::keys;
 
 /// A profile in Apple's own keys. They stay as they are, unknown ones included.
 #[must_use]
 pub fn apple(profile: Map<String, Value>) -> Imported {
     let mut input = Input::new(profile);
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(Source::Apple, &[]);
     input.ignore(&["profile_uuid"]);
     let serials =
         "Adelie assigns devices by defaults and rules: `adelie server set NAME --default FAMILY=PROFILE`";
@@ -39,6 +40,9 @@ pub fn apple(profile: Map<String, Value>) -> Imported {
             input.note(NoteKind::Unknown, &key, value.clone(), reason);
         }
         draft.set(&key, Some(value));
+    }
+    if draft.apple.contains_key("configuration_web_url") {
+        draft.sign_in = SignIn::Web;
     }
     if !draft.apple.contains_key("url") {
         input.fill_in("url", "every profile needs the URL at which your MDM server enrolls devices");

@@ -3,18 +3,20 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use adelie_model::{ProfileName, ServerName};
+use adelie_model::ServerName;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
 mod device;
+mod profile;
 mod server;
 mod sync;
 mod values;
 
 pub use assign::Assign;
 pub use device::{Device, Serials};
+pub use profile::{Import, Profile, SkipKeys};
 pub use server::{OwnSettings, Server};
 pub use sync::{Sync, SyncCommand};
 pub use values::{DefaultProfile, Setting};
@@ -108,7 +110,7 @@ pub enum Command {
     /// Assignments: status, retry, hold, unhold
     #[command(subcommand)]
     Assign(Assign),
-    /// Enrollment profiles: new, list, show, validate
+    /// Enrollment profiles: new, list, show, validate, import, skip-keys, schema
     #[command(subcommand)]
     Profile(Profile),
     /// Run the service: sync and assign by itself
@@ -154,31 +156,6 @@ pub enum Token {
     Show {
         /// The MDM server
         name: ServerName,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Profile {
-    /// Add an enrollment profile from a file
-    New {
-        /// Our name for it
-        name: ProfileName,
-        /// JSON, TOML or YAML with Apple's keys
-        #[arg(long, value_name = "FILE")]
-        file: PathBuf,
-    },
-    /// List enrollment profiles
-    List,
-    /// Show one enrollment profile
-    Show {
-        /// Its name
-        name: ProfileName,
-    },
-    /// Check files without storing anything
-    Validate {
-        /// JSON, TOML or YAML files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
     },
 }
 

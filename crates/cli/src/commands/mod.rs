@@ -29,8 +29,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::HelpMarkdown => return help::markdown(),
         _ => {}
     }
-    let validates = matches!(args.command, Command::Profile(crate::args::Profile::Validate { .. }));
-    let stores = !validates && !matches!(args.command, Command::Simulator(_) | Command::Demo(_));
+    let stores = match &args.command {
+        Command::Simulator(_) | Command::Demo(_) => false,
+        Command::Profile(command) => command.stores(),
+        _ => true,
+    };
     let settings = Settings::load(&args.global, stores)?;
     let out = Output::new(settings.json);
     let service = matches!(args.command, Command::Serve(_) | Command::Simulator(_));
@@ -41,9 +44,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Sync(command) => sync::run(Context::open(settings).await?, command).await,
         Command::Assign(command) => assign::run(Context::open(settings).await?, command).await,
         Command::Device(command) => device::run(Context::open(settings).await?, command).await,
-        // Checking files needs no database, so that it works anywhere.
-        Command::Profile(crate::args::Profile::Validate { files }) => profile::validate(out, &files),
-        Command::Profile(command) => profile::run(Context::open(settings).await?, command).await,
+        Command::Profile(command) => profile::run(settings, out, command).await,
         Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
         Command::Doctor => doctor::run(settings).await,
         Command::Simulator(command) => simulator::run(out, *command).await,

@@ -310,6 +310,24 @@ fn a_profile_in_apples_keys_stays_as_it_is() {
 }
 
 #[test]
+fn accounts_beside_apples_keys_are_taken_over_without_their_password() {
+    let with = |password: Value| {
+        let administrator = json!({"short_name": "localadmin", "password": password});
+        apple(table(json!({
+            "profile_name": "P", "url": "https://m.example/", "accounts": {"administrator": administrator},
+        })))
+    };
+    let imported = with(json!({"given": "hunter2"}));
+    assert_eq!(accounts(&imported)["administrator"]["password"], "generated");
+    assert_eq!(imported.document()["accounts"], accounts(&imported));
+    assert_eq!(notes(&imported), [(NoteKind::Changed, "accounts.administrator.password")]);
+    let wrong = with(json!({"given": ["hunter2"]}));
+    assert!(wrong.accounts.is_none() && noted(&wrong, "accounts").is_some());
+    let printed = format!("{imported:?} {wrong:?} {:?}", wrong.document());
+    assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
 fn the_source_is_told_from_the_fields() {
     assert_eq!(Source::detect(&table(prestage())), Some(Source::Jamf));
     assert_eq!(Source::detect(&table(macos())), Some(Source::Intune));

@@ -154,6 +154,54 @@ proptest! {
     }
 }
 
+/// Any value under any key of our form, and tables with its keys.
+fn anything() -> impl Strategy<Value = Value> {
+    let keys = prop::sample::select(vec![
+        "skip",
+        "show",
+        "skip_all_except",
+        "file",
+        "primary",
+        "administrator",
+        "short_name",
+        "password",
+        "given",
+        "is_supervised",
+        "x",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "(macOS|iOS 26\\.[0-9]|web|legacy|none|Siri|Sirri|MAA=|https?://[a-z:/@%]{0,9}|-----BEGIN CERTIFICATE-----|[a-zä{}]{0,5})"
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(keys.clone(), inner, 0..4).prop_map(|table| json!(table)),
+        ]
+    })
+}
+
+proptest! {
+    /// Whatever a file holds, checking ends without a panic, and what passes once passes again as the same.
+    #[test]
+    fn checking_never_panics_and_is_stable(
+        keys in prop::collection::btree_map(
+            prop::sample::select(crate::form::KEYS.iter().map(|key| key.name).collect::<Vec<_>>()),
+            anything(),
+            0..6,
+        ),
+    ) {
+        if let Ok(checked) = check(with(json!(keys))) {
+            let again = check(checked.document.document().clone().into()).expect("passes again");
+            prop_assert_eq!(again.document.document(), checked.document.document());
+            prop_assert_eq!(again.document.apple(), checked.document.apple());
+        }
+    }
+}
+
 #[test]
 fn a_written_file_is_pleasant_to_read() {
     let document = good(json!({

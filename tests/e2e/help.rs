@@ -47,6 +47,8 @@ transcripts! {
     device_delete: ["device", "delete"];
     profile: ["profile"];
     profile_new: ["profile", "new"];
+    profile_import: ["profile", "import"];
+    profile_skip_keys: ["profile", "skip-keys"];
     serve: ["serve"];
     doctor: ["doctor"];
     simulator: ["simulator"];

@@ -17,6 +17,7 @@ mod imports;
 mod kill_matrix;
 mod lessons;
 mod profile_files;
+mod profile_forms;
 mod readiness;
 mod removals;
 mod secrets;

@@ -31,8 +31,8 @@ mod template;
 
 pub use account_name::AccountNameError;
 pub use password::{
-    AdministratorPassword, DevicePassword, GENERATED_LENGTH, MIN_GENERATED_LENGTH, WeakEntropy,
-    generate_password,
+    AdministratorPassword, DevicePassword, GENERATED_LENGTH, MIN_GENERATED_LENGTH, PasswordError,
+    WeakEntropy, generate_password,
 };
 pub use password_hash::{DEFAULT_ITERATIONS, ENTROPY_BYTES, PasswordHash, SALT_BYTES};
 pub use template::{MissingValue, Template, TemplateError, Variable, Variables};

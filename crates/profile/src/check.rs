@@ -1,46 +1,77 @@
-//! All rules for a profile, over the keys one by one and then over keys together.
+//! All rules for what Apple gets, over the keys one by one and then over keys together.
 
 use serde_json::{Map, Value};
 
+use crate::form::Form;
 use crate::keys::{self, Kind};
 use crate::{Finding, Findings, Rule, certificates, skip_setup_items, texts};
 
+pub(crate) mod anchors;
+pub(crate) mod platforms;
+mod together;
+
 /// The key under which [account settings](crate::accounts) stand.
-const ACCOUNTS: &str = "accounts";
+pub(crate) const ACCOUNTS: &str = "accounts";
+
+/// What the file under check calls Apple's keys, so that findings speak of what its author wrote.
+#[derive(Clone, Copy)]
+pub(crate) struct Names {
+    pub(crate) form: Form,
+    /// Where `configuration_web_url` comes from.
+    pub(crate) web_url: &'static str,
+}
+
+impl Names {
+    pub(crate) const APPLE: Self = Self { form: Form::Apple, web_url: "configuration_web_url" };
+
+    pub(crate) fn of(self, apple: &'static str) -> &'static str {
+        if apple == "configuration_web_url" { self.web_url } else { self.form.word(apple) }
+    }
+}
 
 /// Checks a table of Apple's keys. Returns what Apple is to receive, and everything found.
 pub(crate) fn check(raw: Map<String, Value>) -> (Map<String, Value>, Findings) {
     let mut findings = Vec::new();
-    let mut apple = Map::new();
-    for (key, value) in raw {
-        match keys::kind_of(&key) {
-            Some(Kind::NotInFile) => {
-                findings.push(not_in_file(&key, &value));
-                continue;
-            }
-            Some(kind) => check_value(&key, &value, kind, &mut findings),
-            None if key == ACCOUNTS => {
-                findings.push(accounts_in_file());
-                continue;
-            }
-            None => findings.push(unknown_key(&key)),
-        }
-        apple.insert(key, value);
+    let mut apple = without_foreign(raw.clone(), &mut findings);
+    if apple.remove(ACCOUNTS).is_some() {
+        findings.push(accounts_in_file());
     }
-    check_required(&apple, &mut findings);
-    check_supervision(&apple, &mut findings);
-    check_auto_advance(&apple, &mut findings);
+    content(&apple, Names::APPLE, &mut findings);
+    crate::finding::value::add(&mut findings, &raw);
     (apple, Findings::new(findings))
 }
 
-fn check_value(key: &str, value: &Value, kind: Kind, findings: &mut Vec<Finding>) {
+/// Checks what Apple is to receive.
+pub(crate) fn content(apple: &Map<String, Value>, names: Names, findings: &mut Vec<Finding>) {
+    for (key, value) in apple {
+        match keys::find(key) {
+            Some((key, kind)) => check_value(names, key, value, kind, findings),
+            // In our form they stand in a table of their own, so nobody takes them for ours.
+            None if names.form == Form::Ours => {}
+            None => findings.push(unknown_key(key)),
+        }
+    }
+    together::check(apple, names, findings);
+}
+
+/// Takes out the keys that come with profiles which were read back from Apple or taken from another tool. They are
+/// no error.
+pub(crate) fn without_foreign(
+    mut raw: Map<String, Value>,
+    findings: &mut Vec<Finding>,
+) -> Map<String, Value> {
+    for (key, _) in keys::all().filter(|(_, kind)| *kind == Kind::NotInFile) {
+        if let Some(value) = raw.remove(key) {
+            findings.push(not_in_file(key, &value));
+        }
+    }
+    raw
+}
+
+fn check_value(names: Names, apple: &'static str, value: &Value, kind: Kind, findings: &mut Vec<Finding>) {
+    let key = names.of(apple);
     match (kind, value) {
-        (_, Value::Null) => findings.push(Finding::error(
-            key,
-            Rule::Empty,
-            "the value is null, which Apple does not take",
-            texts::fix_of_empty(key),
-        )),
+        (_, Value::Null) => findings.push(null(key)),
         (Kind::Flag, Value::Bool(_)) => {}
         (Kind::Text { max }, Value::String(text)) => texts::check_text(key, text, max, findings),
         (Kind::Email { max }, Value::String(text)) => texts::check_email(key, text, max, findings),
@@ -48,6 +79,8 @@ fn check_value(key: &str, value: &Value, kind: Kind, findings: &mut Vec<Finding>
         (Kind::WebUrl, Value::String(text)) => texts::check_web_url(key, text, findings),
         (Kind::Language, Value::String(text)) => texts::check_language(key, text, findings),
         (Kind::Region, Value::String(text)) => texts::check_region(key, text, findings),
+        // Our form has other places for these two, and checks them there.
+        (Kind::Certificates | Kind::SkipItems, _) if names.form == Form::Ours => {}
         (Kind::Certificates, Value::Array(items)) => {
             for (path, text) in texts_of(key, items, findings) {
                 certificates::check(path, text, findings);
@@ -55,14 +88,23 @@ fn check_value(key: &str, value: &Value, kind: Kind, findings: &mut Vec<Finding>
         }
         (Kind::SkipItems, Value::Array(items)) => {
             let items = texts_of(key, items, findings);
-            skip_setup_items::check(items, findings);
+            skip_setup_items::check(items, &[], findings);
         }
         (kind, wrong) => findings.push(wrong_type(key, kind, wrong)),
     }
 }
 
+/// The finding about a null.
+pub(crate) fn null(key: &str) -> Finding {
+    Finding::error(key, Rule::Empty, "the value is null, which Apple does not take", texts::fix_of_empty(key))
+}
+
 /// The texts of a list with the path of each; anything else in the list is an error.
-fn texts_of<'a>(key: &str, items: &'a [Value], findings: &mut Vec<Finding>) -> Vec<(String, &'a str)> {
+pub(crate) fn texts_of<'a>(
+    key: &str,
+    items: &'a [Value],
+    findings: &mut Vec<Finding>,
+) -> Vec<(String, &'a str)> {
     let mut texts = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
         let path = format!("{key}[{at}]");
@@ -79,7 +121,7 @@ fn texts_of<'a>(key: &str, items: &'a [Value], findings: &mut Vec<Finding>) -> V
     texts
 }
 
-fn wrong_type(key: &str, kind: Kind, wrong: &Value) -> Finding {
+pub(crate) fn wrong_type(key: &str, kind: Kind, wrong: &Value) -> Finding {
     let (expected, fix) = match (kind, wrong) {
         (Kind::Flag, _) => ("true or false", "write true or false, without quotes"),
         (Kind::Certificates | Kind::SkipItems, Value::String(_)) => {
@@ -103,8 +145,6 @@ pub(crate) fn type_name(value: &Value) -> String {
     }
 }
 
-/// Both keys come with profiles that were read back from Apple or taken from another tool, so they are no
-/// error: they are left out.
 fn not_in_file(key: &str, value: &Value) -> Finding {
     if key == "devices" {
         let serials = value.as_array().map_or(0, Vec::len);
@@ -130,80 +170,17 @@ fn accounts_in_file() -> Finding {
     Finding::error(
         ACCOUNTS,
         Rule::NotInFile,
-        "account settings are no part of a profile at Apple, and Adelie does not keep them yet",
-        "take the key out: an MDM server sets accounts up by its AccountConfiguration command",
+        "account settings are no part of what Apple gets",
+        "take the key out, or read the profile as a document",
     )
 }
 
-fn unknown_key(key: &str) -> Finding {
+pub(crate) fn unknown_key(key: &str) -> Finding {
     let fix = keys::nearest(key).map_or_else(
         || "check the spelling, or keep it if Apple has added it since".to_owned(),
         |nearest| format!("write `{nearest}` if that was meant; the key is sent as it is"),
     );
     Finding::warning(key, Rule::UnknownKey, "Adelie knows no such key of Apple's; it is sent unchanged", fix)
-}
-
-fn check_required(apple: &Map<String, Value>, findings: &mut Vec<Finding>) {
-    for (key, code, fix) in [
-        ("profile_name", "CONFIG_NAME_REQUIRED", "add a `profile_name` of up to 125 characters"),
-        ("url", "CONFIG_URL_REQUIRED", "add the `url` at which your MDM server enrolls devices"),
-    ] {
-        if !apple.contains_key(key) {
-            let message = format!("every profile needs it: Apple would answer {code}");
-            findings.push(Finding::error(key, Rule::Required, message, fix));
-        }
-    }
-}
-
-/// A flag's value; `None` when it is of another type, which has its own finding.
-fn flag(apple: &Map<String, Value>, key: &str, default: bool) -> Option<bool> {
-    apple.get(key).map_or(Some(default), Value::as_bool)
-}
-
-fn check_supervision(apple: &Map<String, Value>, findings: &mut Vec<Finding>) {
-    if flag(apple, "is_supervised", false) != Some(false) {
-        return;
-    }
-    if flag(apple, "is_mdm_removable", true) == Some(false) {
-        findings.push(Finding::error(
-            "is_mdm_removable",
-            Rule::LockNeedsSupervision,
-            "only a supervised device can keep its user from removing the enrollment: Apple would answer FLAGS_INVALID",
-            "set `is_supervised` to true as well",
-        ));
-    }
-    if flag(apple, "await_device_configured", false) == Some(true) {
-        findings.push(Finding::warning(
-            "await_device_configured",
-            Rule::AwaitNeedsSupervision,
-            "iOS and iPadOS do not await configuration when the profile does not ask for supervision",
-            "set `is_supervised` to true as well",
-        ));
-    }
-    if apple.get("supervising_host_certs").and_then(Value::as_array).is_some_and(|certs| !certs.is_empty()) {
-        findings.push(Finding::warning(
-            "supervising_host_certs",
-            Rule::HostCertsNeedSupervision,
-            "host certificates have no effect when the profile does not ask for supervision",
-            "set `is_supervised` to true as well, or take the certificates out",
-        ));
-    }
-}
-
-fn check_auto_advance(apple: &Map<String, Value>, findings: &mut Vec<Finding>) {
-    if flag(apple, "auto_advance_setup", false) != Some(true) {
-        return;
-    }
-    for key in ["language", "region"] {
-        if !apple.contains_key(key) {
-            findings.push(Finding::warning(
-                key,
-                Rule::AutoAdvanceLocale,
-                format!("Setup Assistant is to advance by itself, and nothing tells it the {key}"),
-                format!("set `{key}` as well"),
-            ));
-        }
-    }
 }
 
 #[cfg(test)]

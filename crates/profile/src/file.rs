@@ -1,13 +1,16 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::{Checked, EnrollmentProfile, Finding, Findings, Position, Rule};
 
-/// Reads the text of a profile file and checks it.
+mod table;
+
+use table::Table;
+
+/// Reads the text of a profile in Apple's own keys and checks it. [`read_document`](crate::read_document) reads files
+/// of people, in either form and with account settings.
 ///
 /// # Errors
 /// All findings at once when one of them is an error; a single one when the text cannot be parsed.
@@ -48,7 +51,7 @@ pub fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Findings>
             "",
             Rule::Syntax,
             format!("the file cannot be read as {format}: {message}"),
-            format!("correct the file: a profile is a {format} table of Apple's profile keys"),
+            format!("correct the file: a profile is a {format} table of keys"),
         );
         Findings::new(vec![Finding { position, ..finding }])
     })
@@ -85,36 +88,6 @@ impl fmt::Display for Format {
             Self::Toml => "TOML",
             Self::Yaml => "YAML",
         })
-    }
-}
-
-/// A table that refuses a key that is there twice: JSON and YAML readers would silently take the last one.
-struct Table(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Table {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TableVisitor;
-
-        impl<'de> Visitor<'de> for TableVisitor {
-            type Value = Table;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of Apple's profile keys")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Table, A::Error> {
-                let mut table = Map::new();
-                while let Some((key, value)) = entries.next_entry::<String, Value>()? {
-                    if table.contains_key(&key) {
-                        return Err(A::Error::custom(format_args!("the key `{key}` is there twice")));
-                    }
-                    table.insert(key, value);
-                }
-                Ok(Table(table))
-            }
-        }
-
-        deserializer.deserialize_map(TableVisitor)
     }
 }
 
@@ -199,6 +172,8 @@ mod tests {
             ("{\"url\": \"a\", \"url\": \"b\"}", Format::Json),
             ("url = 'a'\nurl = 'b'\n", Format::Toml),
             ("url: a\nurl: b\n", Format::Yaml),
+            ("{\"extra\": {\"a\": 1, \"a\": 2}}", Format::Json),
+            ("panes:\n  skip: [a]\n  skip: [b]\n", Format::Yaml),
         ] {
             let finding = syntax_error(text, format);
             assert!(finding.position.is_some(), "{finding}");

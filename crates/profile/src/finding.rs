@@ -1,6 +1,9 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+pub(crate) mod value;
 
 /// Something that is wrong with a profile, or deserves a second look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,6 +18,9 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub fix: String,
+    /// What stands there, when it is a text, a number or a flag, and no secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
     /// The place in the file, when the file could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
@@ -33,6 +39,7 @@ impl Finding {
             rule,
             message: message.into(),
             fix: fix.into(),
+            value: None,
             position: None,
         }
     }
@@ -138,6 +145,26 @@ rules! {
     UnknownKey = "unknown-key",
     /// A key that is not the file's to set.
     NotInFile = "not-in-file",
+    /// Two keys of a file that contradict each other.
+    Contradiction = "contradiction",
+    /// An optional enrollment that cannot be removed, or a mandatory one that can.
+    MandatoryRemovable = "mandatory-removable",
+    /// A platform that is none, or is there twice.
+    Platform = "platform",
+    /// A key that the platforms of the profile pass over.
+    IgnoredByPlatform = "ignored-by-platform",
+    /// A file with certificates that cannot be read.
+    File = "file",
+    /// A certificate that has expired.
+    CertificateExpired = "certificate-expired",
+    /// A certificate that is not valid yet.
+    CertificateNotYetValid = "certificate-not-yet-valid",
+    /// A certificate that expires within a month.
+    CertificateExpiresSoon = "certificate-expires-soon",
+    /// An anchor certificate by which the server at `url` cannot be trusted.
+    AnchorDoesNotFit = "anchor-does-not-fit",
+    /// A skip key of which none of the platforms has the pane.
+    SkipKeyNotOnPlatform = "skip-key-not-on-platform",
     /// A skip key that is not in the catalogue.
     UnknownSkipKey = "unknown-skip-key",
     /// A skip key that is there twice.

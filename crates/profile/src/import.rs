@@ -9,6 +9,7 @@
 //! let prestage = r#"{"displayName": "Macs", "mandatory": true, "defaultPrestage": true}"#;
 //! let import = import(prestage, None)?;
 //! assert_eq!(import.profiles[0].apple["is_mandatory"], true);
+//! assert_eq!(import.profiles[0].document()["mandatory"], true);
 //! assert!(import.profiles[0].notes.iter().any(|note| note.path == "defaultPrestage"));
 //! # Ok::<(), adelie_profile::Findings>(())
 //! ```
@@ -18,10 +19,11 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::accounts::AccountSettings;
+use crate::accounts::{AccountSettings, SignIn};
 use crate::{Finding, Findings, Format, Rule, parse};
 
 mod apple;
+mod document;
 mod draft;
 mod input;
 mod intune;
@@ -36,7 +38,8 @@ pub use intune::intune;
 pub use jamf::jamf;
 
 /// Whose profile it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A computer prestage of Jamf Pro, as its API (version 3) gives it.
     Jamf,
@@ -88,10 +91,17 @@ impl fmt::Display for Source {
     }
 }
 
-/// What an importer makes of one profile. Not checked yet: give `apple` to
-/// [`EnrollmentProfile::check`](crate::EnrollmentProfile::check) when what the notes ask for is filled in.
+/// What an importer makes of one profile. Not checked yet: [`document`](Self::document) is to be read as a file when what
+/// the notes ask for is filled in.
 #[derive(Clone, Debug, Serialize)]
 pub struct Imported {
+    /// Whose profile it was.
+    pub source: Source,
+    /// The platforms that it is for, where the other system says so.
+    pub platforms: Vec<&'static str>,
+    /// How its users sign in.
+    #[serde(skip)]
+    pub sign_in: SignIn,
     /// The name that it has there. Empty when it has none, which a note says.
     pub name: String,
     /// What its author wrote about it.

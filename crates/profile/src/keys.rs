@@ -53,9 +53,19 @@ const KEYS: &[(&str, Kind)] = &[
     ("url", Kind::EnrollUrl { max: 2000 }),
 ];
 
-/// What this key may hold; `None` for a key that is not Apple's, or not yet.
+/// All keys of Apple's, and what each may hold.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, Kind)> {
+    KEYS.iter().copied()
+}
+
+/// The key of that name and what it may hold; `None` for a key that is not Apple's, or not yet.
+pub(crate) fn find(key: &str) -> Option<(&'static str, Kind)> {
+    all().find(|(known, _)| *known == key)
+}
+
+/// What this key may hold.
 pub(crate) fn kind_of(key: &str) -> Option<Kind> {
-    KEYS.iter().find(|(known, _)| *known == key).map(|(_, kind)| *kind)
+    find(key).map(|(_, kind)| kind)
 }
 
 /// The key that was probably meant.

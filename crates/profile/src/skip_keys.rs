@@ -6,7 +6,10 @@ use serde::Serialize;
 
 use crate::spelling;
 
+mod availability;
 mod catalogue;
+
+pub use availability::{State, available, coverage, newest};
 
 /// A key for `skip_setup_items`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -74,18 +74,26 @@ pub(crate) fn check_region(key: &str, text: &str, findings: &mut Vec<Finding>) {
 /// What to do about an empty or null value.
 pub(crate) fn fix_of_empty(key: &str) -> &'static str {
     match key {
-        "profile_name" | "url" => "give it a value",
+        "profile_name" | "name" | "url" => "give it a value",
         _ => "leave the key out",
     }
 }
 
 /// A text in quotes, cut where it gets long.
 pub(crate) fn quote(text: &str) -> String {
+    let cut = first_characters(text);
+    if cut.len() == text.len() { format!("{text:?}") } else { format!("{cut:?}…") }
+}
+
+/// A text, cut where it gets long.
+pub(crate) fn cut(text: &str) -> String {
+    let cut = first_characters(text);
+    if cut.len() == text.len() { text.to_owned() } else { format!("{cut}…") }
+}
+
+fn first_characters(text: &str) -> &str {
     const LIMIT: usize = 60;
-    match text.char_indices().nth(LIMIT) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
+    text.char_indices().nth(LIMIT).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Whether there is a text at all; if not, says so. White space alone is only a warning, because what Apple
@@ -168,6 +176,7 @@ fn check_url(key: &str, text: &str, findings: &mut Vec<Finding>) -> Option<Url> 
     Some(url)
 }
 
+/// Whether the URL is of the machine that asks for it.
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

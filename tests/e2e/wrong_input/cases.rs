@@ -100,6 +100,11 @@ fn files(world: &World) -> Vec<Case> {
     let huge = world.write("huge.p7m", vec![b'A'; (1 << 20) + 1]);
     let no_ending = world.write("profile", STANDARD);
     let bad = world.write("bad.toml", "profile_name = \nurl = 7");
+    let ours = world.write(
+        "ours.toml",
+        "name = 'M'\nurl = 'https://m.example/'\nlockd = true\nuser_affinity = 'none'\n\
+         web_url = 'https://w.example/'\nplatforms = ['Windows']\n",
+    );
     let two = world.write("wrong.json", r#"{"profile_name": "", "url": "x", "departement": 1}"#);
     let any = world.path("lab.p7m");
     vec![
@@ -138,6 +143,21 @@ fn files(world: &World) -> Vec<Case> {
             "profile file with several mistakes",
             &["profile", "new", "x", "--file", &two],
             &["profile_name", "url", "departement"],
+        ),
+        case(
+            "our form with a mistake",
+            &["profile", "new", "x", "--file", &ours],
+            &["lockd", "write `locked`", "web_url", "platforms[0]"],
+        ),
+        case(
+            "something that is no profile of another system",
+            &["profile", "import", &ours],
+            &["ours.toml cannot be imported"],
+        ),
+        case(
+            "panes that a wrong profile leaves open",
+            &["profile", "skip-keys", "--uncovered-by", &ours],
+            &["ours.toml is no valid", "lockd"],
         ),
         case(
             "missing file to validate",

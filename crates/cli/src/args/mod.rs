@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use adelie_model::{ProfileName, ServerName};
+use adelie_model::ServerName;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
 mod device;
 mod plan;
+mod profile;
 mod rule;
 mod server;
 mod sync;
@@ -18,6 +19,7 @@ mod values;
 pub use assign::Assign;
 pub use device::{Device, Matching, Serials};
 pub use plan::{Apply, Export, Folder, Plan};
+pub use profile::{Import, Profile, SkipKeys};
 pub use rule::{Conditions, Facts, Patch, Rule};
 pub use server::{OwnSettings, Server};
 pub use sync::{Sync, SyncCommand};
@@ -112,7 +114,7 @@ pub enum Command {
     /// Assignments: status, retry, hold, unhold
     #[command(subcommand)]
     Assign(Assign),
-    /// Enrollment profiles: new, list, show, validate
+    /// Enrollment profiles: new, list, show, validate, import, skip-keys, schema
     #[command(subcommand)]
     Profile(Profile),
     /// Rules: which devices get which profile
@@ -167,31 +169,6 @@ pub enum Token {
     Show {
         /// The MDM server
         name: ServerName,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Profile {
-    /// Add an enrollment profile from a file
-    New {
-        /// Our name for it
-        name: ProfileName,
-        /// JSON, TOML or YAML with Apple's keys
-        #[arg(long, value_name = "FILE")]
-        file: PathBuf,
-    },
-    /// List enrollment profiles
-    List,
-    /// Show one enrollment profile
-    Show {
-        /// Its name
-        name: ProfileName,
-    },
-    /// Check files without storing anything
-    Validate {
-        /// JSON, TOML or YAML files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
     },
 }
 

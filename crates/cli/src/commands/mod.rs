@@ -31,8 +31,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::HelpMarkdown => return help::markdown(),
         _ => {}
     }
-    let validates = matches!(args.command, Command::Profile(crate::args::Profile::Validate { .. }));
-    let stores = !validates && !matches!(args.command, Command::Simulator(_) | Command::Demo(_));
+    let stores = match &args.command {
+        Command::Simulator(_) | Command::Demo(_) => false,
+        Command::Profile(command) => command.stores(),
+        _ => true,
+    };
     let settings = Settings::load(&args.global, stores)?;
     let out = Output::new(settings.json);
     let service = matches!(args.command, Command::Serve(_) | Command::Simulator(_));
@@ -43,9 +46,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Sync(command) => sync::run(Context::open(settings).await?, command).await,
         Command::Assign(command) => assign::run(Context::open(settings).await?, command).await,
         Command::Device(command) => device::run(Context::open(settings).await?, command).await,
-        // Checking files needs no database, so that it works anywhere.
-        Command::Profile(crate::args::Profile::Validate { files }) => profile::validate(out, &files),
-        Command::Profile(command) => profile::run(Context::open(settings).await?, command).await,
+        Command::Profile(command) => profile::run(settings, out, command).await,
         Command::Rule(command) => rule::run(Context::open(settings).await?, command).await,
         Command::Plan(command) => plan::plan(Context::open(settings).await?, &command).await,
         Command::Apply(command) => plan::apply(Context::open(settings).await?, &command).await,

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::table::HIDDEN;
+use super::table::STORED;
 use super::{
     ADMIN_PASSWORD, AccountSettings, AccountType, Administrator, AdministratorPassword, PasswordHash,
     PrimaryAccount, Template, TemplateError,
@@ -78,8 +78,14 @@ fn administrator(raw: &Value, findings: &mut Vec<Finding>) -> Administrator {
     administrator
 }
 
-const PASSWORD_FORMS: &str = "write `generated` for a new password on each device, \
-                              { given = \"…\" }, or { hashed = { entropy = …, salt = …, iterations = … } }";
+const PASSWORD_FORMS: &str = "write `generated` for a new password on each device, `stored` for the one of the \
+                              profile as it is stored, { given = \"…\" }, or { hashed = { entropy = …, salt = …, iterations = … } }";
+
+/// The password that stands here, as [`AccountSettings::secret_password`] has given it.
+pub(super) fn stored_password(raw: &Value) -> Option<AdministratorPassword> {
+    let mut findings = Vec::new();
+    password(raw, &mut findings).filter(|password| findings.is_empty() && password.is_secret())
+}
 
 /// No finding here may repeat the value, which could be a password in the wrong place.
 fn password(raw: &Value, findings: &mut Vec<Finding>) -> Option<AdministratorPassword> {
@@ -89,6 +95,7 @@ fn password(raw: &Value, findings: &mut Vec<Finding>) -> Option<AdministratorPas
     };
     let table = match raw {
         Value::String(word) if word == "generated" => return Some(AdministratorPassword::Generated),
+        Value::String(word) if word == STORED => return Some(AdministratorPassword::Stored),
         Value::Object(table) if table.len() == 1 => table,
         Value::String(_) => {
             return refuse("the text is not `generated`, and a password does not stand here alone");
@@ -96,9 +103,6 @@ fn password(raw: &Value, findings: &mut Vec<Finding>) -> Option<AdministratorPas
         Value::Object(_) => return refuse("a password has exactly one of `given` and `hashed`"),
         _ => return refuse("must be `generated` or a table"),
     };
-    if table.values().any(|value| value == HIDDEN) {
-        return refuse("the password was hidden when these settings were shown");
-    }
     match (table.get("given"), table.get("hashed")) {
         (Some(Value::String(text)), _) => Some(AdministratorPassword::Given(text.as_str().into())),
         (Some(_), _) => refuse("`given` must be a text"),

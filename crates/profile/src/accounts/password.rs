@@ -15,6 +15,8 @@ pub enum AdministratorPassword {
     Hashed(PasswordHash),
     /// A new one for each device.
     Generated,
+    /// The one that the stored profile has, which is not known here: a file that was written from it says so.
+    Stored,
 }
 
 /// The administrator's password of one device.
@@ -31,13 +33,14 @@ impl AdministratorPassword {
     /// generated password has [`GENERATED_LENGTH`] characters.
     ///
     /// # Errors
-    /// When the randomness does not do for a password.
+    /// When the randomness does not do for a password, or when the password is not known here.
     pub fn for_device(
         &self,
         entropy: &dyn Entropy,
         iterations: NonZeroU32,
-    ) -> Result<DevicePassword, WeakEntropy> {
+    ) -> Result<DevicePassword, PasswordError> {
         Ok(match self {
+            Self::Stored => return Err(PasswordError::Stored),
             Self::Hashed(hash) => DevicePassword { hash: hash.clone(), generated: None },
             Self::Given(password) => DevicePassword {
                 hash: PasswordHash::with_new_salt(password, entropy, iterations),
@@ -50,6 +53,22 @@ impl AdministratorPassword {
             }
         })
     }
+
+    /// Whether it is to be kept apart from what is shown.
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self, Self::Given(_) | Self::Hashed(_))
+    }
+}
+
+/// Why a device gets no password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// There is no randomness to make one of.
+    #[error(transparent)]
+    Weak(#[from] WeakEntropy),
+    /// It is with the stored profile, and these settings were not given it.
+    #[error("the password is with the stored profile and was not loaded")]
+    Stored,
 }
 
 /// The characters of a generated password: 20 of 64 make 120 bits.
@@ -174,6 +193,11 @@ mod tests {
         let again = PasswordHash::derive(&password, *made.hash.salt(), one);
         assert_eq!(again.entropy(), made.hash.entropy());
         assert_eq!(password.expose_secret().len(), GENERATED_LENGTH);
+
+        assert_eq!(
+            AdministratorPassword::Stored.for_device(&entropy, one).err(),
+            Some(PasswordError::Stored)
+        );
 
         let printed = format!("{given:?} {made:?} {DEFAULT_ITERATIONS}");
         assert!(!printed.contains("hunter2") && !printed.contains(password.expose_secret()), "{printed}");

@@ -107,7 +107,7 @@ fn check_prefill(path: &str, name: &Template, context: &Context, findings: &mut 
             path,
             Rule::PrefillNeedsUser,
             "names are meant to be filled in for a user who has signed in, and this profile has nobody sign in",
-            "set `configuration_web_url`, so that the user signs in first, or take the name out",
+            "let the user sign in first (`user_affinity`, or `configuration_web_url` in Apple's form), or take the name out",
         ));
     }
 }
@@ -123,7 +123,7 @@ fn check_user_variable(path: &str, name: &Template, context: &Context, findings:
         format!(
             "`{variable}` has a value only when a user has signed in, and this profile has nobody sign in"
         ),
-        "set `configuration_web_url`, so that the user signs in first, or write a name without that variable",
+        "let the user sign in first (`user_affinity`, or `configuration_web_url` in Apple's form), or write a name without that variable",
     ));
     false
 }
@@ -175,7 +175,7 @@ fn check_short_name(path: &str, name: &Template, findings: &mut Vec<Finding>) {
 
 fn check_password(password: &AdministratorPassword, findings: &mut Vec<Finding>) {
     match password {
-        AdministratorPassword::Generated => {}
+        AdministratorPassword::Generated | AdministratorPassword::Stored => {}
         AdministratorPassword::Given(text) => {
             let text = text.expose_secret();
             if text.trim().is_empty() {

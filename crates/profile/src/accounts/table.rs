@@ -7,11 +7,11 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::{AccountSettings, AccountType, AdministratorPassword};
+use super::{AccountSettings, AccountType, AdministratorPassword, parse};
 
-/// What stands in the place of a password that is not shown. As a password it is refused, so that settings which
-/// were shown and read again cannot lose it in silence.
-pub(crate) const HIDDEN: &str = "(hidden)";
+/// What stands in the place of a password that is not shown. Reading it again asks for the one that is stored, so that
+/// settings which were shown cannot lose it in silence.
+pub(crate) const STORED: &str = "stored";
 
 impl AccountSettings {
     /// The settings as the table `accounts` of a file. Reading it again gives the same settings, so **it contains
@@ -19,6 +19,37 @@ impl AccountSettings {
     #[must_use]
     pub fn to_table(&self) -> Map<String, Value> {
         self.table(true)
+    }
+
+    /// The settings as the table `accounts` of a file, with `"stored"` in the place of a password or its hash.
+    #[must_use]
+    pub fn to_shown_table(&self) -> Map<String, Value> {
+        self.table(false)
+    }
+
+    /// Whether they ask for the password of a stored profile.
+    #[must_use]
+    pub fn needs_stored_password(&self) -> bool {
+        self.administrator
+            .as_ref()
+            .is_some_and(|admin| matches!(admin.password, AdministratorPassword::Stored))
+    }
+
+    /// The password or hash that [`to_shown_table`](Self::to_shown_table) leaves out, in the form of a file.
+    pub(crate) fn secret_password(&self) -> Option<Value> {
+        let administrator = self.administrator.as_ref()?;
+        administrator.password.is_secret().then(|| password(&administrator.password, true))
+    }
+
+    /// Puts back what [`secret_password`](Self::secret_password) has given. Says whether it fits.
+    pub(crate) fn restore_password(&mut self, raw: &Value) -> bool {
+        match (&mut self.administrator, parse::stored_password(raw)) {
+            (Some(administrator), Some(password)) => {
+                administrator.password = password;
+                true
+            }
+            _ => false,
+        }
     }
 
     fn table(&self, with_secrets: bool) -> Map<String, Value> {
@@ -62,8 +93,8 @@ impl AccountSettings {
 fn password(password: &AdministratorPassword, with_secrets: bool) -> Value {
     match password {
         AdministratorPassword::Generated => "generated".into(),
-        AdministratorPassword::Given(_) if !with_secrets => json!({ "given": HIDDEN }),
-        AdministratorPassword::Hashed(_) if !with_secrets => json!({ "hashed": HIDDEN }),
+        AdministratorPassword::Stored => STORED.into(),
+        secret if secret.is_secret() && !with_secrets => STORED.into(),
         AdministratorPassword::Given(text) => json!({ "given": text.expose_secret() }),
         AdministratorPassword::Hashed(hash) => json!({ "hashed": {
             "entropy": STANDARD.encode(hash.entropy()),
@@ -74,7 +105,7 @@ fn password(password: &AdministratorPassword, with_secrets: bool) -> Value {
 }
 
 impl Serialize for AccountSettings {
-    /// The table with `(hidden)` in the place of a password or its hash.
+    /// The table with `"stored"` in the place of a password or its hash.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.table(false).serialize(serializer)
     }

@@ -3,18 +3,32 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::input::Input;
-use super::{Imported, NoteKind};
-use crate::accounts::AccountSettings;
+use super::{Imported, NoteKind, Source};
+use crate::accounts::{AccountSettings, SignIn};
+use crate::certificates;
 
 /// A profile of ours in the making.
-#[derive(Default)]
 pub(super) struct Draft {
+    source: Source,
+    platforms: &'static [&'static str],
+    pub(super) sign_in: SignIn,
     pub(super) apple: Map<String, Value>,
     pub(super) accounts: AccountSettings,
     skip: Vec<Value>,
 }
 
 impl Draft {
+    pub(super) fn new(source: Source, platforms: &'static [&'static str]) -> Self {
+        Self {
+            source,
+            platforms,
+            sign_in: SignIn::None,
+            apple: Map::new(),
+            accounts: AccountSettings::default(),
+            skip: Vec::new(),
+        }
+    }
+
     pub(super) fn set(&mut self, key: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.apple.insert(key.to_owned(), value.into());
@@ -47,8 +61,7 @@ impl Draft {
     pub(super) fn supervise_lock(&mut self, input: &mut Input, key: &str) {
         let locked = self.apple.get("is_mdm_removable") == Some(&Value::Bool(false));
         if locked && self.apple.get("is_supervised") != Some(&Value::Bool(true)) {
-            let reason =
-                "Apple wants supervision with a locked enrollment, so `is_supervised` is set as well";
+            let reason = "Apple wants supervision with a locked enrollment, so that is set as well";
             input.note(NoteKind::Changed, key, Value::Null, reason);
             self.set("is_supervised", Some(true));
         }
@@ -81,7 +94,7 @@ impl Draft {
         }
         match &name {
             Some(name) => self.set("profile_name", Some(name.as_str())),
-            None => input.fill_in("profile_name", "the profile has no name there, and needs one here"),
+            None => input.fill_in("name", "the profile has no name there, and needs one here"),
         }
         let accounts = (!self.accounts.is_empty()).then_some(self.accounts);
         if let Some(accounts) = &accounts {
@@ -90,6 +103,9 @@ impl Draft {
         Imported {
             name: name.unwrap_or_default(),
             description,
+            source: self.source,
+            platforms: self.platforms.to_vec(),
+            sign_in: self.sign_in,
             apple: self.apple,
             accounts,
             notes: input.finish(),
@@ -109,11 +125,6 @@ fn der_of(text: &str) -> Vec<String> {
         decoded = inner;
         pem = &decoded;
     }
-    let certificates: Vec<String> = pem
-        .split("-----BEGIN CERTIFICATE-----")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("-----END CERTIFICATE-----"))
-        .map(|(body, _)| body.split_whitespace().collect())
-        .collect();
+    let certificates: Vec<String> = certificates::pem_bodies(pem).collect();
     if certificates.is_empty() { vec![text.trim().to_owned()] } else { certificates }
 }

@@ -163,13 +163,18 @@ fn is_off(value: &Value) -> bool {
 
 /// Takes passwords out of a value, however deep: what is noted is shown.
 fn without_passwords(key: &str, value: Value) -> Value {
+    hidden(holds_password(key), value)
+}
+
+/// `secret` says that a key above is that of a password, so that all texts below may be one.
+fn hidden(secret: bool, value: Value) -> Value {
     match value {
-        Value::String(text) if !text.is_empty() && holds_password(key) => HIDDEN.into(),
-        Value::Array(items) => items.into_iter().map(|item| without_passwords(key, item)).collect(),
+        Value::String(text) if secret && !text.is_empty() => HIDDEN.into(),
+        Value::Array(items) => items.into_iter().map(|item| hidden(secret, item)).collect(),
         Value::Object(fields) => fields
             .into_iter()
             .map(|(key, value)| {
-                let value = without_passwords(&key, value);
+                let value = hidden(secret || holds_password(&key), value);
                 (key, value)
             })
             .collect::<Map<_, _>>()

@@ -2,11 +2,11 @@ use serde_json::{Map, Value};
 
 use super::draft::Draft;
 use super::input::Input;
-use super::{Imported, NoteKind, intune_accounts, panes};
+use super::{Imported, NoteKind, Source, intune_accounts, panes};
+use crate::accounts::SignIn;
 
 const URL: &str = "Intune keeps this URL to itself; write the one at which your MDM server enrolls devices";
-const WEB_URL: &str =
-    "Intune keeps this URL to itself; write the page of your MDM server on which users sign in";
+const WEB_URL: &str = "Intune keeps this URL to itself; write the page of your MDM server on which users sign in, unless it is `url`";
 
 /// Fields that are no part of Apple's profile.
 const NO_EQUIVALENT: &[(&str, &str)] = &[
@@ -42,10 +42,15 @@ const SHARED: &str = "the MDM server sets up a Shared iPad by commands, while it
 #[must_use]
 pub fn intune(profile: Map<String, Value>) -> Imported {
     let mut input = Input::new(profile);
-    let mut draft = Draft::default();
     let kind = input.text("@odata.type").unwrap_or_default();
     let mac = kind.ends_with("depMacOSEnrollmentProfile");
-    if !kind.is_empty() && !mac && !kind.ends_with("depIOSEnrollmentProfile") {
+    let platforms: &[&str] = match (mac, kind.ends_with("depIOSEnrollmentProfile")) {
+        (true, _) => &["macOS"],
+        (false, true) => &["iOS", "iPadOS"],
+        (false, false) => &[],
+    };
+    let mut draft = Draft::new(Source::Intune, platforms);
+    if !kind.is_empty() && platforms.is_empty() {
         let reason =
             "this is no profile for macOS, iOS or iPadOS; only what it shares with those is taken over";
         input.note(NoteKind::Unknown, "@odata.type", kind.into(), reason);
@@ -69,7 +74,7 @@ pub fn intune(profile: Map<String, Value>) -> Imported {
     draft.set("is_mdm_removable", input.flag("profileRemovalDisabled").map(|locked| !locked));
     draft.supervise_lock(&mut input, "profileRemovalDisabled");
     take_await(&mut input, &mut draft);
-    take_sign_in(&mut input);
+    take_sign_in(&mut input, &mut draft);
     take_panes(&mut input, &mut draft, mac);
     take_pairing(&mut input, &mut draft);
     draft.accounts = intune_accounts::read(&mut input);
@@ -89,15 +94,17 @@ fn take_await(input: &mut Input, draft: &mut Draft) {
 }
 
 /// With `configurationWebUrl` users sign in on a page, and otherwise in Setup Assistant itself or not at all.
-fn take_sign_in(input: &mut Input) {
+fn take_sign_in(input: &mut Input, draft: &mut Draft) {
     let web = input.flag("configurationWebUrl") == Some(true);
     let user = input.flag("requiresUserAuthentication") == Some(true);
     if web {
-        input.fill_in("configuration_web_url", WEB_URL);
+        draft.sign_in = SignIn::Web;
+        input.fill_in("web_url", WEB_URL);
     } else if user {
-        let reason = "users sign in without a page of their own; your MDM server has to ask for it at `url`, \
-                      or set `configuration_web_url`";
-        input.note(NoteKind::NoEquivalent, "requiresUserAuthentication", true.into(), reason);
+        draft.sign_in = SignIn::Legacy;
+        let reason = "users sign in within Setup Assistant (`user_affinity`); your MDM server has to ask for it at \
+                      `url`, or write its page as `web_url`";
+        input.note(NoteKind::Changed, "requiresUserAuthentication", true.into(), reason);
     }
 }
 

@@ -2,7 +2,8 @@ use serde_json::{Map, Value};
 
 use super::draft::Draft;
 use super::input::Input;
-use super::{Imported, NoteKind, jamf_accounts, panes};
+use super::{Imported, NoteKind, Source, jamf_accounts, panes};
+use crate::accounts::SignIn;
 
 const URL: &str = "Jamf Pro keeps this URL to itself; write the one at which your MDM server enrolls devices";
 
@@ -18,10 +19,7 @@ const NO_EQUIVALENT: &[(&str, &str)] = &[
     ),
     ("enableDeviceBasedActivationLock", LOCK),
     ("enableRecoveryLock", RECOVERY),
-    (
-        "enrollmentCustomizationId",
-        "a page of Jamf Pro; set `configuration_web_url` to the page of your MDM server",
-    ),
+    ("enrollmentCustomizationId", "a page of Jamf Pro; set `web_url` to the page of your MDM server"),
     ("enrollmentSiteId", ITS_OWN),
     ("keepExistingLocationInformation", INVENTORY),
     ("keepExistingSiteMembership", INVENTORY),
@@ -33,7 +31,7 @@ const NO_EQUIVALENT: &[(&str, &str)] = &[
     ("purchasingInformation", INVENTORY),
     ("recoveryLockPassword", RECOVERY),
     ("recoveryLockPasswordType", RECOVERY),
-    ("requireAuthentication", "the MDM server asks for it at `url`, or at `configuration_web_url`"),
+    ("requireAuthentication", "the MDM server asks for it at `url`, or at `web_url`"),
     ("rotateRecoveryLockPassword", RECOVERY),
     ("siteId", ITS_OWN),
 ];
@@ -49,7 +47,7 @@ const MINIMUM_OS: &str = "the MDM server asks for a system version when the devi
 #[must_use]
 pub fn jamf(prestage: Map<String, Value>) -> Imported {
     let mut input = Input::new(prestage);
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(Source::Jamf, &["macOS"]);
     input.ignore(&["id", "profileUuid", "versionLock"]);
     input.fill_in("url", URL);
 
@@ -85,14 +83,24 @@ pub fn jamf(prestage: Map<String, Value>) -> Imported {
         draft.accounts = jamf_accounts::read(&mut settings);
         input.absorb(settings);
     }
-    if signs_in_on_a_page(&input) {
-        let reason = "the prestage has users sign in on a page of Jamf Pro; write the one of your MDM server, \
-                      or leave the key out if users need not sign in";
-        input.fill_in("configuration_web_url", reason);
-    }
+    take_sign_in(&mut input, &mut draft);
     input.no_equivalent(NO_EQUIVALENT);
     let name = input.text("displayName");
     draft.finish(input, name, None)
+}
+
+fn take_sign_in(input: &mut Input, draft: &mut Draft) {
+    if signs_in_on_a_page(input) {
+        draft.sign_in = SignIn::Web;
+        let reason = "the prestage has users sign in on a page of Jamf Pro; write the one of your MDM server, \
+                      or set `user_affinity` to `none` if users need not sign in";
+        input.fill_in("web_url", reason);
+    } else if input.peek("requireAuthentication") == Some(&true.into()) {
+        draft.sign_in = SignIn::Legacy;
+        input.ignore(&["requireAuthentication"]);
+        let reason = "users sign in within Setup Assistant (`user_affinity`); your MDM server has to ask for it at `url`";
+        input.note(NoteKind::Changed, "requireAuthentication", true.into(), reason);
+    }
 }
 
 /// A prestage with an enrollment customization opens a page first. `0` and `-1` stand for none.

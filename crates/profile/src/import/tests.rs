@@ -74,7 +74,6 @@ fn a_prestage_becomes_a_profile() {
             (Changed, "accountSettings.localUserManaged"),
             (Changed, "accountSettings.prefillAccountUserName"),
             (NoEquivalent, "authenticationPrompt"),
-            (FillIn, "configuration_web_url"),
             (NoEquivalent, "defaultPrestage"),
             (NoEquivalent, "deviceEnrollmentProgramInstanceId"),
             (NoEquivalent, "enableRecoveryLock"),
@@ -90,6 +89,7 @@ fn a_prestage_becomes_a_profile() {
             (Unknown, "skipSetupItems.newKey"),
             (Unknown, "skipSetupItems.otherKey"),
             (FillIn, "url"),
+            (FillIn, "web_url"),
         ]
     );
 }
@@ -204,11 +204,11 @@ fn a_macos_profile_of_intune_becomes_a_profile() {
         notes(&imported),
         [
             (Changed, "adminAccountPassword"),
-            (FillIn, "configuration_web_url"),
             (NoEquivalent, "depProfileAdminAccountPasswordRotationSetting"),
             (NoEquivalent, "isDefault"),
             (Changed, "primaryAccountUserName"),
             (FillIn, "url"),
+            (FillIn, "web_url"),
             (NoEquivalent, "zoomDisabled"),
         ]
     );
@@ -306,7 +306,25 @@ fn a_profile_in_apples_keys_stays_as_it_is() {
     passes(&imported);
     let odd = apple(table(json!({"profile_name": 4})));
     assert_eq!(odd.apple["profile_name"], 4);
-    assert!(notes(&odd).contains(&(NoteKind::FillIn, "profile_name")));
+    assert!(notes(&odd).contains(&(NoteKind::FillIn, "name")));
+}
+
+#[test]
+fn accounts_beside_apples_keys_are_taken_over_without_their_password() {
+    let with = |password: Value| {
+        let administrator = json!({"short_name": "localadmin", "password": password});
+        apple(table(json!({
+            "profile_name": "P", "url": "https://m.example/", "accounts": {"administrator": administrator},
+        })))
+    };
+    let imported = with(json!({"given": "hunter2"}));
+    assert_eq!(accounts(&imported)["administrator"]["password"], "generated");
+    assert_eq!(imported.document()["accounts"], accounts(&imported));
+    assert_eq!(notes(&imported), [(NoteKind::Changed, "accounts.administrator.password")]);
+    let wrong = with(json!({"given": ["hunter2"]}));
+    assert!(wrong.accounts.is_none() && noted(&wrong, "accounts").is_some());
+    let printed = format!("{imported:?} {wrong:?} {:?}", wrong.document());
+    assert!(!printed.contains("hunter2"), "{printed}");
 }
 
 #[test]
@@ -342,7 +360,7 @@ fn one_profile_or_a_page_of_a_listing() {
         let findings = import(text, None).expect_err("refused");
         assert_eq!(findings.len(), 1, "{findings}");
         assert_eq!(findings[0].path, path, "{text}");
-        assert!(!findings[0].fix.contains("Apple's profile keys"), "{findings}");
+        assert!(!findings[0].fix.contains("a profile is a"), "{findings}");
     }
 }
 
@@ -428,6 +446,7 @@ proptest! {
             let imported = source.import(raw.clone());
             prop_assert!(noted(&imported, "zzz").is_some());
             prop_assert!(imported.notes.iter().all(|note| !note.reason.is_empty()));
+            let _ = crate::write(&imported.document(), Format::Yaml);
             let _ = imported.accounts.map(|accounts| accounts.findings(&WEB));
         }
         let _ = import(&Value::from(raw).to_string(), None);
@@ -439,4 +458,64 @@ proptest! {
         let _ = import(&text, None);
         let _ = import(&json!({"value": [value]}).to_string(), Some(Source::Jamf));
     }
+}
+
+/// The document of a sample, with the URL that has to be filled in.
+fn written(imported: &Imported) -> crate::CheckedDocument {
+    let mut document = imported.document();
+    document.insert("url".into(), "https://mdm.example.org/enroll".into());
+    let text = crate::write(&document, Format::Toml).expect("it can be written");
+    let outside = crate::Outside::without_files(chrono::DateTime::UNIX_EPOCH);
+    crate::read_document(&text, Format::Toml, &outside).expect("a good file")
+}
+
+#[test]
+fn what_is_imported_is_a_file_in_our_form() {
+    let imported = jamf(table(prestage()));
+    let mut document = imported.document();
+    assert_eq!(document.remove("accounts"), Some(accounts(&imported)));
+    assert_eq!(
+        Value::from(document),
+        json!({
+            "name": "Macs of IT", "platforms": ["macOS"], "user_affinity": "web", "mandatory": true, "locked": true,
+            "supervised": true, "support_phone_number": "+1 555 0100", "support_email_address": "it@example.org",
+            "department": "IT", "panes": {"skip": ["Siri", "FileVault"]}, "language": "en", "region": "US",
+            "auto_advance": false, "await_device_configured": true,
+        })
+    );
+    let checked = written(&imported);
+    assert_eq!(checked.document.form(), crate::Form::Ours);
+    assert!(checked.warnings.is_empty(), "{}", checked.warnings);
+    let checked = written(&intune(table(macos())));
+    assert_eq!(checked.document.description(), Some("Of all departments"));
+    assert_eq!(checked.document.sign_in(), SignIn::Web);
+
+    let mut legacy = prestage();
+    legacy["enrollmentCustomizationId"] = json!("0");
+    let legacy = jamf(table(legacy));
+    assert_eq!(legacy.document()["user_affinity"], "legacy");
+    assert_eq!(noted(&legacy, "requireAuthentication").map(|note| note.kind), Some(NoteKind::Changed));
+    written(&legacy);
+}
+
+#[test]
+fn apples_keys_mean_the_same_in_our_form() {
+    let raw = json!({
+        "profile_name": "Macs", "url": "https://mdm.example.org/enroll", "is_mdm_removable": true,
+        "configuration_web_url": "https://mdm.example.org/enroll", "future": {"a": 1},
+    });
+    let imported = apple(table(raw.clone()));
+    let checked = written(&imported);
+    assert_eq!(checked.document.document()["user_affinity"], "web");
+    assert_eq!(checked.document.document()["extra"], json!({"future": {"a": 1}}));
+    let mut expected = table(raw);
+    // What Apple takes for "no" when it is left out is said.
+    expected.extend(table(json!({"is_supervised": false, "await_device_configured": false})));
+    assert_eq!(*checked.document.apple(), expected);
+    // What our form cannot say stays as it is, so that checking it tells what is wrong.
+    let odd =
+        apple(table(json!({"profile_name": "P", "url": "https://m.example/", "is_mdm_removable": "no"})));
+    assert_eq!(odd.document()["is_mdm_removable"], "no");
+    let odd = apple(table(json!({"profile_name": "P", "url": "https://m.example/", "locked": 1})));
+    assert_eq!(odd.document()["profile_name"], "P");
 }

@@ -1,11 +1,10 @@
-//! Profiles between files and the store: reading them, sealing what is secret in them, and taking them back.
+//! Profiles between documents and the store: sealing what is secret in them, and taking them back.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use adelie_model::{ProfileName, new_uuid};
-use adelie_profile::{CheckedDocument, EnrollmentProfile, Findings, Form, Format, Outside, ProfileDocument};
+use adelie_profile::{EnrollmentProfile, Form, ProfileDocument};
 use adelie_store::configuration::{Document, NewRevision};
 use adelie_store::{Revision, Sealed, Vault};
 use anyhow::Context as _;
@@ -13,56 +12,6 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::exit::wrong;
-
-/// The largest file that is read as a profile; anchor certificates make it big, nothing makes it huge.
-const MAX_FILE: u64 = 4 << 20;
-
-/// Reads a profile file; what it names is read beside it. The outer error is about the file, the inner one about what
-/// stands in it.
-pub fn read(path: &Path, now: adelie_model::Timestamp) -> anyhow::Result<Result<CheckedDocument, Findings>> {
-    let Some(format) = Format::of_path(path) else {
-        return Err(wrong(
-            format!("{} has no ending that tells its format", path.display()),
-            "name it .json, .toml, .yaml or .yml",
-        ));
-    };
-    let text = text(path)?;
-    Ok(parse(&text, format, path, now))
-}
-
-/// Reads the text of a profile file; what it names is read beside `path`.
-pub fn parse(
-    text: &str,
-    format: Format,
-    path: &Path,
-    now: adelie_model::Timestamp,
-) -> Result<CheckedDocument, Findings> {
-    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let beside = move |name: &str| {
-        let path = folder.join(name);
-        let size = std::fs::metadata(&path).map_err(|error| format!("it cannot be read: {error}"))?.len();
-        if size > MAX_FILE {
-            return Err(format!("it has {size} bytes, which is too much"));
-        }
-        std::fs::read(&path).map_err(|error| format!("it cannot be read: {error}"))
-    };
-    adelie_profile::read_document(text, format, &Outside { now, file: &beside })
-}
-
-/// The text of a file that is not too large.
-pub fn text(path: &Path) -> anyhow::Result<String> {
-    let unreadable = |error: std::io::Error| {
-        wrong(format!("{} cannot be read: {error}", path.display()), "check the path")
-    };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_FILE {
-        return Err(wrong(
-            format!("{} has {size} bytes; a profile has a few thousand", path.display()),
-            "give the file of an enrollment profile",
-        ));
-    }
-    std::fs::read_to_string(path).map_err(unreadable)
-}
 
 /// A revision of a profile as it is stored, opened.
 pub struct Opened {

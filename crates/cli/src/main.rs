@@ -12,6 +12,7 @@ mod operate;
 mod operator;
 mod output;
 mod patience;
+mod profile_files;
 mod progress;
 mod real;
 mod serials;

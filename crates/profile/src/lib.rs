@@ -30,6 +30,7 @@ pub mod accounts;
 mod certificates;
 mod check;
 pub mod commands;
+mod difference;
 mod document;
 mod file;
 mod finding;
@@ -45,6 +46,7 @@ mod spelling;
 mod target;
 mod texts;
 
+pub use difference::{KeyChange, difference};
 pub use document::{
     CheckedDocument, NoStoredSecrets, Outside, ProfileDocument, StoredDocumentError, WriteError,
     read_document, write,

@@ -19,7 +19,7 @@ mod values;
 pub use assign::Assign;
 pub use device::{Device, Matching, Serials};
 pub use plan::{Apply, Export, Folder, Plan};
-pub use profile::{Import, Profile, SkipKeys};
+pub use profile::{Import, Profile, SkipKeys, Step};
 pub use rule::{Conditions, Facts, Patch, Rule};
 pub use server::{OwnSettings, Server};
 pub use sync::{Sync, SyncCommand};
@@ -114,7 +114,7 @@ pub enum Command {
     /// Assignments: status, retry, hold, unhold
     #[command(subcommand)]
     Assign(Assign),
-    /// Enrollment profiles: new, list, show, validate, import, skip-keys, schema
+    /// Enrollment profiles: new, edit, history, diff, rollback, rollout, validate, import
     #[command(subcommand)]
     Profile(Profile),
     /// Rules: which devices get which profile

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use adelie_plan::FolderFile;
 use adelie_profile::Format;
 
-use crate::documents;
 use crate::exit::wrong;
+use crate::profile_files;
 
 /// The files of a folder that may say something: at its top, and its profiles.
 pub fn files(dir: &Path) -> anyhow::Result<Vec<FolderFile>> {
@@ -28,7 +28,7 @@ fn of(dir: &Path, prefix: &str) -> anyhow::Result<Vec<FolderFile>> {
         if name.starts_with('.') || !path.is_file() || Format::of_path(&path).is_none() {
             continue;
         }
-        files.push(FolderFile { path: format!("{prefix}{name}"), text: documents::text(&path)? });
+        files.push(FolderFile { path: format!("{prefix}{name}"), text: profile_files::text_of(&path)? });
     }
     Ok(files)
 }

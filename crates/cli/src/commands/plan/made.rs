@@ -10,6 +10,7 @@ use crate::args::{Folder, Serials};
 use crate::context::Context;
 use crate::documents::{self, Sealer};
 use crate::exit::wrong;
+use crate::profile_files;
 use crate::serials;
 
 /// Devices per query.
@@ -58,7 +59,7 @@ async fn wanted(context: &Context, dir: &Path) -> anyhow::Result<(Wanted, Vec<St
     let warnings = std::cell::RefCell::new(Vec::new());
     let profile = |file: &adelie_plan::FolderFile, format| {
         let lines = |findings: &adelie_profile::Findings| findings.iter().map(ToString::to_string).collect();
-        let checked = documents::parse(&file.text, format, &dir.join(&file.path), now)
+        let checked = profile_files::parse(&file.text, format, &dir.join(&file.path), now)
             .map_err(|findings| -> Vec<String> { lines(&findings) })?;
         let told = lines(&checked.warnings).into_iter().map(|line: String| format!("{}: {line}", file.path));
         warnings.borrow_mut().extend(told);

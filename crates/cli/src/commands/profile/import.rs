@@ -7,17 +7,17 @@ use adelie_profile::Format;
 use adelie_profile::import::{self, Imported, Note, NoteKind};
 use serde_json::json;
 
-use super::file;
 use crate::args;
 use crate::exit::{Exit, wrong};
 use crate::output::Output;
+use crate::profile_files;
 
 /// Makes a file of each profile in a file of another system, and says what of it has no equivalent.
 pub fn run(out: Output, asked: &args::Import) -> anyhow::Result<Exit> {
-    let text = file::text_of(&asked.file)?;
+    let text = profile_files::text_of(&asked.file)?;
     let found = import::import(&text, asked.from).map_err(|findings| {
         wrong(
-            format!("{} cannot be imported\n{}", asked.file.display(), file::indented(&findings)),
+            format!("{} cannot be imported\n{}", asked.file.display(), profile_files::indented(&findings)),
             "give the JSON of a profile as the API of Jamf Pro or Graph returns it, or one in Apple's keys",
         )
     })?;

@@ -1,55 +1,55 @@
 use std::path::Path;
 
 use adelie_model::ProfileName;
-use adelie_store::{NewProfile, StoreError};
+use adelie_profile::CheckedDocument;
+use adelie_store::StoreError;
 
-use super::{file, object};
+use super::object;
 use crate::context::Context;
+use crate::documents::Sealer;
 use crate::exit::{Exit, wrong};
+use crate::profile_files;
 
-pub async fn run(context: &Context, name: ProfileName, file: &Path) -> anyhow::Result<Exit> {
-    let checked = match file::read(file, context.clock.now())? {
-        Ok(checked) => checked,
-        Err(findings) => {
-            return Err(wrong(
-                format!(
-                    "{} is no valid enrollment profile; nothing was stored\n{}",
-                    file.display(),
-                    file::indented(&findings)
-                ),
-                "mend these and try again; `adelie profile validate FILE` checks without storing",
-            ));
-        }
-    };
-    if checked.document.accounts().is_some() {
-        return Err(wrong(
-            format!(
-                "{} has account settings, which cannot be stored yet; nothing was stored",
-                file.display()
-            ),
-            "take `accounts` out; your MDM server can set accounts up by its AccountConfiguration command",
-        ));
-    }
-    let profile = checked.document.profile();
-    let new =
-        NewProfile { name, content: profile.apple_json().clone(), content_hash: profile.content_hash() };
-    let revision = match context.store.add_profile(&new, context.clock.now()).await {
+pub async fn run(context: &Context, name: &ProfileName, file: &Path, note: &str) -> anyhow::Result<Exit> {
+    let CheckedDocument { document, warnings } = read(context, file)?;
+    let awaits = document.profile().awaits_configuration();
+    let revision = Sealer::new(context).await?.revision(document, None, note)?;
+    let revision = match context.store.add_profile(name, revision, &context.operator()).await {
         Ok(revision) => revision,
         Err(error @ StoreError::Exists { .. }) => {
-            return Err(wrong(error.to_string(), format!("see it with `adelie profile show {}`", new.name)));
+            return Err(wrong(
+                error.to_string(),
+                format!("change it with `adelie profile edit {name} --file {}`", file.display()),
+            ));
         }
         Err(error) => return Err(error.into()),
     };
-    for warning in &checked.warnings {
+    for warning in &warnings {
         context.out.aside(&warning.to_string())?;
     }
     if context.out.json {
         context.out.object(&object(&revision))?;
         return Ok(Exit::Done);
     }
-    let waits =
-        if profile.awaits_configuration() { "awaits configuration" } else { "does not await configuration" };
-    context.out.line(&format!("added profile {} ({waits})", revision.name))?;
-    context.out.hint(&format!("next: `adelie server set SERVER --default any={}`", revision.name))?;
+    let waits = if awaits { "awaits configuration" } else { "does not await configuration" };
+    context.out.line(&format!("added profile {name} ({waits})"))?;
+    context.out.hint(&format!(
+        "next: `adelie server set SERVER --default any={name}`, or `adelie rule add RULE --when FIELD=PATTERN --profile \
+         {name}`"
+    ))?;
     Ok(Exit::Done)
+}
+
+/// Reads a file that is to be stored, or tells everything that is wrong with it.
+pub fn read(context: &Context, file: &Path) -> anyhow::Result<CheckedDocument> {
+    profile_files::read(file, context.clock.now())?.map_err(|findings| {
+        wrong(
+            format!(
+                "{} is no valid enrollment profile; nothing was stored\n{}",
+                file.display(),
+                profile_files::indented(&findings)
+            ),
+            "mend these and try again; `adelie profile validate FILE` checks without storing",
+        )
+    })
 }

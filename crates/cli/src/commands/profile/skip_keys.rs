@@ -5,10 +5,10 @@ use adelie_profile::skip_keys::{self, Availability, SkipKey, available, coverage
 use adelie_profile::{ProfileDocument, Target};
 use serde_json::json;
 
-use super::file;
 use crate::args::SkipKeys;
 use crate::exit::{Exit, wrong};
 use crate::output::Output;
+use crate::profile_files;
 use crate::real::SystemClock;
 
 /// Lists skip keys. With a profile, those of which it says nothing.
@@ -55,11 +55,11 @@ fn listed(asked: &SkipKeys) -> Vec<&'static SkipKey> {
 
 /// The panes that the profile does not speak of, each once, in the order of the catalogue.
 fn uncovered(path: &Path, asked: &SkipKeys) -> anyhow::Result<Vec<&'static SkipKey>> {
-    let document = match file::read(path, SystemClock.now())? {
+    let document = match profile_files::read(path, SystemClock.now())? {
         Ok(checked) => checked.document,
         Err(findings) => {
             return Err(wrong(
-                format!("{} is no valid enrollment profile\n{}", path.display(), file::indented(&findings)),
+                format!("{} is no valid enrollment profile\n{}", path.display(), profile_files::indented(&findings)),
                 "mend these and try again",
             ));
         }

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use adelie_model::Clock;
 use serde_json::json;
 
-use super::file;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::profile_files;
 use crate::real::SystemClock;
 use crate::words::count;
 
@@ -13,7 +13,7 @@ use crate::words::count;
 pub fn run(out: Output, files: &[PathBuf]) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     for file in files {
-        let (findings, good) = match file::read(file, SystemClock.now())? {
+        let (findings, good) = match profile_files::read(file, SystemClock.now())? {
             Ok(checked) => (checked.warnings, true),
             Err(findings) => (findings, false),
         };
@@ -37,7 +37,7 @@ pub fn run(out: Output, files: &[PathBuf]) -> anyhow::Result<Exit> {
         };
         out.line(&format!("{}: {verdict}", file.display()))?;
         if !findings.is_empty() {
-            out.line(&file::indented(&findings))?;
+            out.line(&profile_files::indented(&findings))?;
         }
     }
     Ok(exit)

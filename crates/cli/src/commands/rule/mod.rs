@@ -10,6 +10,7 @@ use crate::args::Rule;
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 
+pub use change::make;
 pub use test::{Told, tell};
 
 pub async fn run(context: Context, command: Rule) -> anyhow::Result<Exit> {

@@ -19,10 +19,14 @@ pub fn read(path: &Path, now: Timestamp) -> anyhow::Result<Result<CheckedDocumen
             "name it .json, .toml, .yaml or .yml",
         ));
     };
-    let text = text_of(path)?;
+    Ok(parse(&text_of(path)?, format, path, now))
+}
+
+/// Reads the text of a profile at `path`, and the files that it names, by paths relative to that.
+pub fn parse(text: &str, format: Format, path: &Path, now: Timestamp) -> Result<CheckedDocument, Findings> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let file = |name: &str| bytes_of(&folder.join(name));
-    Ok(read_document(&text, format, &Outside { now, file: &file }))
+    read_document(text, format, &Outside { now, file: &file })
 }
 
 /// The text of a file of a reasonable size.

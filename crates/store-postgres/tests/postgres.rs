@@ -1,6 +1,8 @@
 //! What only PostgreSQL can get wrong: several processes, other schemas, servers that go away.
 
 mod common;
+#[path = "postgres/configuration.rs"]
+mod configuration;
 #[path = "common/many.rs"]
 mod many;
 #[path = "postgres/work.rs"]

@@ -14,6 +14,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::batch::column;
 use crate::failure::{Attempt, run};
+use crate::policy::policy;
 use crate::rows::millis;
 use crate::{PostgresStore, batch, fence, operate, sync, troubles, work};
 
@@ -24,7 +25,7 @@ impl AssignStore for PostgresStore {
     }
 
     async fn decide_anew(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<bool> {
-        run("decide devices anew", move || decide_anew(&self.pool, lease, now, limit)).await
+        run("decide devices anew", move || decide_anew(self, lease, now, limit)).await
     }
 
     async fn due_groups(&self, server: ServerId, now: Timestamp) -> Result<Vec<DueGroup>> {
@@ -67,7 +68,7 @@ impl AssignStore for PostgresStore {
     }
 
     async fn commit_details(&self, lease: &Lease, details: &Details, now: Timestamp) -> Result<()> {
-        run("commit device details", move || commit_details(&self.pool, lease, details, now)).await
+        run("commit device details", move || commit_details(self, lease, details, now)).await
     }
 
     async fn next_attempt_at(&self, server: ServerId) -> Result<Option<Timestamp>> {
@@ -85,8 +86,7 @@ impl AssignStore for PostgresStore {
         action: &Action,
         by: &Operator,
     ) -> Result<Vec<Operated>> {
-        run("do what an operator asks for", move || operate::devices(&self.pool, server, serials, action, by))
-            .await
+        run("do what an operator asks for", move || operate::devices(self, server, serials, action, by)).await
     }
 
     async fn retry_profiles(&self, server: ServerId, by: &Operator) -> Result<u64> {
@@ -105,13 +105,13 @@ async fn decisions_pending(pool: &PgPool, server: ServerId) -> Attempt<bool> {
     Ok(pending.ok_or_else(|| StoreError::no_server(server))?)
 }
 
-async fn decide_anew(pool: &PgPool, lease: &Lease, now: Timestamp, limit: u32) -> Attempt<bool> {
+async fn decide_anew(store: &PostgresStore, lease: &Lease, now: Timestamp, limit: u32) -> Attempt<bool> {
     let server = lease.server;
-    let mut transaction = pool.begin().await?;
+    let mut transaction = store.pool.begin().await?;
     let Some(after) = fence::alone(&mut transaction, lease).await?.decide_after else {
         return Ok(true);
     };
-    let policy = batch::policy(&mut transaction, server).await?;
+    let policy = policy(store, &mut transaction, server).await?;
     let serials: Vec<String> = sqlx::query_scalar(
         "-- pick_undecided
          SELECT serial FROM devices WHERE server_id = $1 AND serial > $2 AND removed_at IS NULL
@@ -299,13 +299,18 @@ async fn unclaim(
     Ok(())
 }
 
-async fn commit_details(pool: &PgPool, lease: &Lease, details: &Details, now: Timestamp) -> Attempt<()> {
+async fn commit_details(
+    store: &PostgresStore,
+    lease: &Lease,
+    details: &Details,
+    now: Timestamp,
+) -> Attempt<()> {
     let Details { records, gone, add } = details;
     let server = lease.server;
     let now = to_millis(now);
-    let mut transaction = pool.begin().await?;
+    let mut transaction = store.pool.begin().await?;
     fence::alone(&mut transaction, lease).await?;
-    let policy = batch::policy(&mut transaction, server).await?;
+    let policy = policy(store, &mut transaction, server).await?;
     let asked: Vec<_> = page::serials(records).into_iter().chain(gone.iter()).collect();
     let mut existing = batch::load_by_serial(&mut transaction, server, &asked).await?;
     let gone = gone.iter().filter_map(|serial| existing.remove(serial)).collect();

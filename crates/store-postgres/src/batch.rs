@@ -9,12 +9,10 @@ use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 
 use adelie_model::{
-    Device, DeviceFamily, DriftMode, ProfileStatus, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId,
-    Timestamp, to_millis,
+    Device, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, Timestamp, to_millis,
 };
-use adelie_rules::Defaults;
+use adelie_store::Lease;
 use adelie_store::page::{NewEvent, Writes};
-use adelie_store::{Lease, Policy, StoreError};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -22,42 +20,6 @@ use sqlx::types::Json;
 use crate::copy;
 use crate::failure::Attempt;
 use crate::rows::{self, DeviceRow, millis};
-
-/// What decides about the devices of an MDM server, as it stands in this transaction.
-pub(crate) async fn policy(transaction: &mut PgConnection, server: ServerId) -> Attempt<Policy> {
-    let defaults: Vec<(String, i64)> = sqlx::query_as(
-        "-- policy_defaults
-         SELECT d.scope, r.id FROM server_defaults d
-         CROSS JOIN LATERAL (
-             SELECT id FROM profile_revisions WHERE profile_id = d.profile_id ORDER BY number DESC LIMIT 1
-         ) r
-         WHERE d.server_id = $1",
-    )
-    .bind(server.0)
-    .fetch_all(&mut *transaction)
-    .await?;
-    // One row at least, because of the server.
-    let published: Vec<(Option<String>, Option<i64>, Option<String>)> = sqlx::query_as(
-        "-- policy_published
-         SELECT s.sync_settings ->> 'drift', u.revision_id, u.profile_uuid FROM mdm_servers s
-         LEFT JOIN published_profiles u ON u.server_id = s.id AND u.profile_uuid IS NOT NULL
-         WHERE s.id = $1",
-    )
-    .bind(server.0)
-    .fetch_all(transaction)
-    .await?;
-    let drift = match published.first().and_then(|(drift, ..)| drift.as_deref()) {
-        Some(word) => DriftMode::parse(word)
-            .ok_or_else(|| StoreError::damaged("drift of mdm_servers.sync_settings", word))?,
-        None => DriftMode::default(),
-    };
-    let published = published.into_iter().filter_map(|(_, revision, uuid)| revision.zip(uuid));
-    Ok(Policy {
-        defaults: Defaults::new(defaults.into_iter().map(|(text, id)| (rows::scope(&text), RevisionId(id)))),
-        published: published.map(|(id, uuid)| (RevisionId(id), ProfileUuid(uuid))).collect(),
-        drift,
-    })
-}
 
 /// Loads the devices with these serial numbers and locks them, so that nobody settles one between its being
 /// loaded and its being written.
@@ -77,7 +39,7 @@ pub(crate) async fn load(
                  profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
                  device_assigned_date, mdm_migration_deadline, extra, op_date, op_digest, first_seen_at,
                  last_seen_at, seen_run, removed_at, hold, assign_state, assign_reason, attempts,
-                 next_attempt_at, wanted_revision_id
+                 next_attempt_at, wanted_revision_id, rule_id, tags
              FROM devices WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
          ) d",
     )
@@ -129,12 +91,22 @@ pub(crate) async fn upsert(
              profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
              device_assigned_date, mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at,
              seen_run, removed_at, assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id,
-             op_digest, hold, sent_epoch)
-         SELECT $1, new.*, $29 FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+             op_digest, hold, rule_id, tags, sent_epoch)
+         SELECT $1, serial, model, description, color, asset_tag, device_family, os, profile_status, profile_uuid,
+             profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
+             mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at, assign_state,
+             assign_reason, attempts, next_attempt_at, wanted_revision_id, op_digest, hold, rule_id,
+             string_to_array(tags, chr(31)), $31
+         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
              $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::text[],
              $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::timestamptz[],
              $19::timestamptz[], $20::bigint[], $21::timestamptz[], $22::text[], $23::text[], $24::integer[],
-             $25::timestamptz[], $26::bigint[], $27::bigint[], $28::text[]) AS new
+             $25::timestamptz[], $26::bigint[], $27::bigint[], $28::text[], $29::bigint[], $30::text[])
+             AS new (serial, model, description, color, asset_tag, device_family, os, profile_status, profile_uuid,
+                 profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
+                 mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at,
+                 assign_state, assign_reason, attempts, next_attempt_at, wanted_revision_id, op_digest, hold, rule_id,
+                 tags)
          ON CONFLICT (server_id, serial) DO UPDATE SET
              model = excluded.model, description = excluded.description, color = excluded.color,
              asset_tag = excluded.asset_tag, device_family = excluded.device_family, os = excluded.os,
@@ -149,7 +121,7 @@ pub(crate) async fn upsert(
              removed_at = excluded.removed_at, assign_state = excluded.assign_state,
              assign_reason = excluded.assign_reason, attempts = excluded.attempts,
              next_attempt_at = excluded.next_attempt_at, wanted_revision_id = excluded.wanted_revision_id,
-             op_digest = excluded.op_digest, hold = excluded.hold,
+             op_digest = excluded.op_digest, hold = excluded.hold, rule_id = excluded.rule_id, tags = excluded.tags,
              -- Epochs only grow, and none is 0.
              sent_epoch = GREATEST(devices.sent_epoch, excluded.sent_epoch)",
     )
@@ -181,10 +153,17 @@ pub(crate) async fn upsert(
     .bind(column(devices, |d| d.assignment.wanted.map(|revision| revision.0)))
     .bind(column(devices, |d| d.op_digest))
     .bind(column(devices, |d| fact(d.hold.as_deref())))
+    .bind(column(devices, |d| d.assignment.rule.map(|rule| rule.0)))
+    .bind(column(devices, |d| tags(&d.tags)))
     .bind(sent_by.map_or(0, |lease| lease.epoch))
     .execute(transaction)
     .await?;
     Ok(())
+}
+
+/// Tags as one text, because PostgreSQL takes no array of arrays of different lengths. No tag has a control character.
+fn tags(tags: &[String]) -> Option<String> {
+    (!tags.is_empty()).then(|| tags.join("\u{1f}"))
 }
 
 /// Notes that devices were seen, and nothing else about them; no index has to follow. `run` is `None` when

@@ -15,11 +15,11 @@ use crate::failure::Attempt;
 use crate::rows::millis;
 
 /// As many as [`Rows::device`] writes.
-const COLUMNS: i16 = 29;
+const COLUMNS: i16 = 30;
 const COPY: &str = "COPY devices (server_id, serial, model, description, color, asset_tag, device_family, os,
     profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date,
     mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at, assign_state,
-    assign_reason, attempts, next_attempt_at, wanted_revision_id, op_digest, hold, sent_epoch)
+    assign_reason, attempts, next_attempt_at, wanted_revision_id, op_digest, hold, rule_id, sent_epoch)
     FROM STDIN (FORMAT binary)";
 /// The first bytes, then no flags and no extension of the header.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -30,7 +30,7 @@ const EPOCH_MILLIS: i64 = 946_684_800_000;
 const JSONB: u8 = 1;
 
 /// Inserts devices that are not stored, with the epoch of the lease by which they are sent. Nobody else can have stored
-/// one meanwhile: whoever adds devices has locked the row of their MDM server.
+/// one meanwhile: whoever adds devices has locked the row of their MDM server. Nor can anybody have given one a tag.
 pub(crate) async fn insert(
     transaction: &mut PgConnection,
     devices: &[Device],
@@ -106,6 +106,7 @@ impl Rows {
         self.number(assignment.wanted.map(|revision| revision.0));
         self.number(device.op_digest);
         self.text(fact(device.hold.as_deref()));
+        self.number(assignment.rule.map(|rule| rule.0));
         self.number(Some(epoch));
         Ok(())
     }

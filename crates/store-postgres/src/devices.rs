@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use adelie_model::{AssignState, DeviceFamily, EventId, SerialNumber, ServerId};
+use adelie_model::{AssignState, DeviceFamily, EventId, ProfileName, SerialNumber, ServerId, Tag};
 use adelie_store::find::{by_serial, one_by_one};
 use adelie_store::{
     DeviceFilter, DevicePosition, DeviceStore, DeviceView, Result, StateCount, StoreError, StoredEvent,
@@ -48,15 +48,16 @@ impl DeviceStore for PostgresStore {
     }
 }
 
-/// A view, from the tables `d` (devices), `s`, `p` and `u` that [`names`] joins.
+/// A view, from the tables `d` (devices), `s`, `r`, `p`, `u` and `g` that [`names`] joins.
 macro_rules! columns {
     () => {
         "SELECT d.server_id, d.serial, d.model, d.description, d.color, d.asset_tag, d.device_family, d.os,
              d.profile_status, d.profile_uuid, d.profile_assign_time, d.profile_push_time,
              d.device_assigned_by, d.device_assigned_date, d.mdm_migration_deadline, d.extra, d.op_date,
              d.op_digest, d.first_seen_at, d.last_seen_at, d.seen_run, d.removed_at, d.hold, d.assign_state,
-             d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id,
-             s.name AS server_name, p.name AS wanted_profile, u.error AS profile_error
+             d.assign_reason, d.attempts, d.next_attempt_at, d.wanted_revision_id, d.rule_id, d.tags,
+             s.name AS server_name, p.name AS wanted_profile, r.number AS wanted_revision, g.name AS wanted_by,
+             u.error AS profile_error
          FROM "
     };
 }
@@ -67,7 +68,8 @@ macro_rules! names {
         " LEFT JOIN profile_revisions r ON r.id = d.wanted_revision_id
          LEFT JOIN profiles p ON p.id = r.profile_id
          LEFT JOIN published_profiles u
-             ON u.server_id = d.server_id AND u.revision_id = d.wanted_revision_id "
+             ON u.server_id = d.server_id AND u.revision_id = d.wanted_revision_id
+         LEFT JOIN rules g ON g.id = d.rule_id "
     };
 }
 
@@ -99,6 +101,9 @@ const FILTERED: &str = concat!(
              ELSE d.assign_state END)
          AND ($7::text IS NULL OR d.serial ILIKE $7 OR d.model ILIKE $7 OR d.description ILIKE $7
              OR d.asset_tag ILIKE $7 OR d.color ILIKE $7)
+         AND ($8::bigint IS NULL OR d.rule_id = $8)
+         AND ($9::text IS NULL OR p.name = $9)
+         AND ($10::text IS NULL OR $10 = ANY (d.tags))
      ORDER BY d.server_id, d.serial LIMIT $4"
 );
 
@@ -130,7 +135,7 @@ async fn list(
     after: Option<&DevicePosition>,
     limit: u32,
 ) -> Attempt<Vec<DeviceView>> {
-    let narrow = filter.state.is_some() || filter.family.is_some() || filter.query.is_some();
+    let narrow = narrow(filter);
     // Plans are made with the parameters at hand (see `set_up_connection`), so that what is NULL costs nothing.
     let query = sqlx::query_as(if narrow { FILTERED } else { NEXT })
         .bind(filter.server.map(|server| server.0))
@@ -142,12 +147,26 @@ async fn list(
             .bind(filter.family.as_ref().map(DeviceFamily::as_str))
             .bind(filter.state.map(AssignState::as_str))
             .bind(filter.query.as_deref().map(pattern))
+            .bind(filter.rule.map(|rule| rule.0))
+            .bind(filter.wanted.as_ref().map(ProfileName::as_str))
+            .bind(filter.tag.as_ref().map(Tag::as_str))
             .fetch_all(pool)
             .await?
     } else {
         query.fetch_all(pool).await?
     };
     Ok(rows::all(found)?)
+}
+
+/// Whether a filter asks for more than an MDM server, so that it may pass over devices.
+fn narrow(filter: &DeviceFilter) -> bool {
+    let DeviceFilter { server: _, family, state, tag, rule, wanted, query } = filter;
+    family.is_some()
+        || state.is_some()
+        || tag.is_some()
+        || rule.is_some()
+        || wanted.is_some()
+        || query.is_some()
 }
 
 async fn find(pool: &PgPool, serials: &[SerialNumber]) -> Attempt<HashMap<SerialNumber, Vec<DeviceView>>> {

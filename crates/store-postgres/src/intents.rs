@@ -9,38 +9,39 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 
 use crate::failure::{Attempt, run};
-use crate::{batch, copy, fence, sync};
+use crate::policy::policy;
+use crate::{PostgresStore, batch, copy, fence, sync};
 
 /// Works out pages of which no device is stored, and stores the intent to send what they find due.
 pub(crate) async fn intend(
-    pool: &PgPool,
+    store: &PostgresStore,
     lease: &Lease,
     pages: Vec<PageCommit>,
     ahead: SendAhead,
 ) -> Result<std::result::Result<Intended, Vec<PageCommit>>> {
     const DOING: &str = "store what pages are to send";
     // Beside the transaction that stores the pages before; what has changed until these are stored counts then.
-    let (first_import, policy) = run(DOING, || basis(pool, lease)).await?;
+    let (first_import, policy) = run(DOING, || basis(store, lease)).await?;
     let mut intended = match page::intend(lease.server, first_import, pages, policy, ahead) {
         Ok(intended) => intended,
         Err(pages) => return Ok(Err(pages)),
     };
     let serials: Vec<_> = intended.serials().collect();
     if !serials.is_empty() {
-        intended.intent = Some(run(DOING, || add(pool, lease, &serials)).await?);
+        intended.intent = Some(run(DOING, || add(&store.pool, lease, &serials)).await?);
     }
     Ok(Ok(intended))
 }
 
 /// What pages are worked out by.
-async fn basis(pool: &PgPool, lease: &Lease) -> Attempt<(bool, Policy)> {
-    let mut connection = pool.acquire().await?;
+async fn basis(store: &PostgresStore, lease: &Lease) -> Attempt<(bool, Policy)> {
+    let mut connection = store.pool.acquire().await?;
     let first_import: bool =
         sqlx::query_scalar("-- first_import\nSELECT last_full_at IS NULL FROM mdm_servers WHERE id = $1")
             .bind(lease.server.0)
             .fetch_one(&mut *connection)
             .await?;
-    Ok((first_import, batch::policy(&mut connection, lease.server).await?))
+    Ok((first_import, policy(store, &mut connection, lease.server).await?))
 }
 
 async fn add(pool: &PgPool, lease: &Lease, serials: &[&SerialNumber]) -> Attempt<i64> {
@@ -60,7 +61,7 @@ async fn add(pool: &PgPool, lease: &Lease, serials: &[&SerialNumber]) -> Attempt
 
 /// Stores pages with what Apple has answered.
 pub(crate) async fn commit(
-    pool: &PgPool,
+    store: &PostgresStore,
     lease: &Lease,
     intended: &Mutex<Intended>,
     answers: &[Answer],
@@ -69,9 +70,9 @@ pub(crate) async fn commit(
     let started = Instant::now();
     let server = lease.server;
     let mut intended = intended.lock().await;
-    let mut transaction = pool.begin().await?;
+    let mut transaction = store.pool.begin().await?;
     fence::alone(&mut transaction, lease).await?;
-    let policy = batch::policy(&mut transaction, server).await?;
+    let policy = policy(store, &mut transaction, server).await?;
     let events = intended.settle(answers, &policy, to_millis(now));
     insert(&mut transaction, lease, &intended.plans).await?;
     let counts = intended.counts();

@@ -2,8 +2,9 @@
 //!
 //! - Each method of the [`adelie_store`] traits is one transaction, in the file of its trait. A transaction
 //!   is a function that may run again: deadlocks and serialization failures are tried anew, a few times.
-//! - Locks are taken in one order, so that they do not deadlock: the MDM server's row (see `fence`), then
-//!   devices by serial number. Claims skip devices that somebody else holds.
+//! - Locks are taken in one order, so that they do not deadlock: the configuration's row, which only people's changes
+//!   lock; the MDM server's row (see `fence`), or several by their ids; then devices by serial number. Claims skip
+//!   devices that somebody else holds.
 //! - `cluster` (feature `cluster`) starts a private PostgreSQL from the installed binaries, for tests and
 //!   benchmarks.
 
@@ -11,6 +12,7 @@ mod assign;
 mod batch;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+mod configuration;
 mod copy;
 mod devices;
 mod failure;
@@ -21,6 +23,7 @@ mod leases;
 mod open;
 mod operate;
 mod place;
+mod policy;
 mod profiles;
 mod rows;
 mod servers;
@@ -29,13 +32,14 @@ mod tokens;
 mod troubles;
 mod work;
 
-use adelie_store::Result;
+use adelie_store::{LastRules, Result};
 use sqlx::PgPool;
 
 /// A store on a PostgreSQL database. Cheap to clone: clones share their connections.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    rules: LastRules,
 }
 
 impl PostgresStore {
@@ -46,7 +50,7 @@ impl PostgresStore {
     /// `Open` when it cannot be reached, or not with these credentials; `SchemaTooNew` and `SchemaForeign`
     /// when its schema is not ours to work on. None of them shows the password.
     pub async fn connect(url: &str) -> Result<Self> {
-        Ok(Self { pool: open::open(url).await? })
+        Ok(Self { pool: open::open(url).await?, rules: LastRules::default() })
     }
 
     /// Closes all connections, after the transactions that are running on them.

@@ -9,20 +9,21 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::failure::Attempt;
-use crate::{batch, fence, servers};
+use crate::policy::policy;
+use crate::{PostgresStore, batch, fence, servers};
 
 /// Does what an operator asks for to devices of one MDM server.
 pub(crate) async fn devices(
-    pool: &PgPool,
+    store: &PostgresStore,
     server: ServerId,
     serials: &[SerialNumber],
     action: &Action,
     by: &Operator,
 ) -> Attempt<Vec<Operated>> {
     let by = &Operator { now: to_millis(by.now), ..by.clone() };
-    let mut transaction = pool.begin().await?;
+    let mut transaction = store.pool.begin().await?;
     fence::without_lease(&mut transaction, server).await?;
-    let policy = batch::policy(&mut transaction, server).await?;
+    let policy = policy(store, &mut transaction, server).await?;
     let devices = batch::load_by_serial(&mut transaction, server, serials).await?;
     let mut outcomes: HashMap<&SerialNumber, Outcome> = HashMap::with_capacity(serials.len());
     let (mut changed, mut events) = (Vec::new(), Vec::new());

@@ -1,33 +1,35 @@
 //! Enrollment profiles, their revisions, and what of them Apple has.
 
-use adelie_model::{ProfileId, ProfileName, RevisionId, ServerId, Timestamp, to_millis};
-use adelie_store::{
-    Lease, NewProfile, ProfileStore, PublishOutcome, Published, Result, Revision, StoreError,
-};
+use adelie_model::{ProfileId, ProfileName, ProfileUuid, RevisionId, ServerId, Timestamp, to_millis};
+use adelie_store::{Lease, ProfileStore, PublishOutcome, Published, Result, Revision, Sealed, StoreError};
 use async_trait::async_trait;
 use sqlx::PgPool;
-use sqlx::types::Json;
+use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::batch::text;
-use crate::failure::{Attempt, exists, run};
+use crate::failure::{Attempt, run};
 use crate::fence;
 use crate::rows::{self, PublishedRow, RevisionRow, millis};
 use crate::tokens::missing;
 
 #[async_trait]
 impl ProfileStore for PostgresStore {
-    async fn add_profile(&self, profile: &NewProfile, now: Timestamp) -> Result<Revision> {
-        run("add a profile", move || add(&self.pool, profile, now)).await
-    }
-
     async fn profiles(&self) -> Result<Vec<Revision>> {
-        run("list profiles", move || newest(&self.pool, None)).await
+        run("list profiles", move || in_force(&self.pool, None)).await
     }
 
     async fn profile(&self, name: &ProfileName) -> Result<Option<Revision>> {
-        let mut found = run("look a profile up", move || newest(&self.pool, Some(name.as_str()))).await?;
+        let mut found = run("look a profile up", move || in_force(&self.pool, Some(name.as_str()))).await?;
         Ok(found.pop())
+    }
+
+    async fn revisions(&self, name: &ProfileName) -> Result<Vec<Revision>> {
+        run("list the revisions of a profile", move || revisions(&self.pool, name)).await
+    }
+
+    async fn secrets(&self, revision: RevisionId) -> Result<Option<(Uuid, Sealed)>> {
+        run("read the passwords of a profile", move || secrets(&self.pool, revision)).await
     }
 
     async fn revision(&self, id: RevisionId) -> Result<Option<Revision>> {
@@ -40,6 +42,11 @@ impl ProfileStore for PostgresStore {
 
     async fn published_at(&self, server: ServerId, revision: RevisionId) -> Result<Option<Published>> {
         run("read what Apple has of a profile", move || published_at(&self.pool, server, revision)).await
+    }
+
+    async fn published_as(&self, server: ServerId, content_hash: &str) -> Result<Option<ProfileUuid>> {
+        run("look for what Apple has of a content", move || published_as(&self.pool, server, content_hash))
+            .await
     }
 
     async fn set_published(
@@ -61,67 +68,60 @@ impl ProfileStore for PostgresStore {
     }
 }
 
-async fn add(pool: &PgPool, profile: &NewProfile, now: Timestamp) -> Attempt<Revision> {
-    let mut transaction = pool.begin().await?;
-    let id: i64 = sqlx::query_scalar(
-        "-- add_profile
-         INSERT INTO profiles (name, created_at) VALUES ($1, $2) RETURNING id",
-    )
-    .bind(profile.name.as_str())
-    .bind(to_millis(now))
-    .fetch_one(&mut *transaction)
-    .await
-    .map_err(|error| exists(error, "profile", &profile.name))?;
-    let revision: i64 = sqlx::query_scalar(
-        "-- add_first_revision
-         INSERT INTO profile_revisions (profile_id, number, content, content_hash, created_at)
-         VALUES ($1, 1, $2, $3, $4) RETURNING id",
-    )
-    .bind(id)
-    .bind(Json(&profile.content))
-    .bind(&profile.content_hash)
-    .bind(to_millis(now))
-    .fetch_one(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(Revision {
-        id: RevisionId(revision),
-        profile: ProfileId(id),
-        name: profile.name.clone(),
-        number: 1,
-        content: profile.content.clone(),
-        content_hash: profile.content_hash.clone(),
-        created_at: to_millis(now),
-    })
+/// Revisions with their profiles, `r` and `p`, joined on a condition.
+macro_rules! revisions {
+    ($on:literal) => {
+        concat!(
+            "SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.document, r.document_hash,
+                 r.secrets IS NOT NULL AS has_secrets, r.author, r.note, r.created_at
+             FROM profiles p JOIN profile_revisions r ON ",
+            $on
+        )
+    };
 }
 
-async fn newest(pool: &PgPool, name: Option<&str>) -> Attempt<Vec<Revision>> {
-    let found: Vec<RevisionRow> = sqlx::query_as(
-        "-- newest_revisions
-         SELECT r.id, p.id AS profile_id, p.name, r.number, r.content, r.content_hash, r.created_at
-         FROM profiles p
-         CROSS JOIN LATERAL (
-             SELECT * FROM profile_revisions WHERE profile_id = p.id ORDER BY number DESC LIMIT 1
-         ) r
-         WHERE $1::text IS NULL OR p.name = $1
-         ORDER BY p.name",
-    )
+async fn in_force(pool: &PgPool, name: Option<&str>) -> Attempt<Vec<Revision>> {
+    let found: Vec<RevisionRow> = sqlx::query_as(concat!(
+        "-- revisions_in_force\n",
+        revisions!("r.id = p.in_force_id"),
+        " WHERE p.removed_at IS NULL AND ($1::text IS NULL OR p.name = $1) ORDER BY p.name",
+    ))
     .bind(name)
     .fetch_all(pool)
     .await?;
     Ok(rows::all(found)?)
 }
 
+async fn revisions(pool: &PgPool, name: &ProfileName) -> Attempt<Vec<Revision>> {
+    let found: Vec<RevisionRow> = sqlx::query_as(concat!(
+        "-- revisions\n",
+        revisions!("r.profile_id = p.id"),
+        " WHERE p.name = $1 ORDER BY r.number DESC",
+    ))
+    .bind(name.as_str())
+    .fetch_all(pool)
+    .await?;
+    Ok(rows::all(found)?)
+}
+
 async fn revision(pool: &PgPool, id: RevisionId) -> Attempt<Option<Revision>> {
-    let found: Option<RevisionRow> = sqlx::query_as(
-        "-- revision
-         SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.created_at
-         FROM profile_revisions r JOIN profiles p ON p.id = r.profile_id WHERE r.id = $1",
+    let found: Option<RevisionRow> =
+        sqlx::query_as(concat!("-- revision\n", revisions!("r.profile_id = p.id"), " WHERE r.id = $1",))
+            .bind(id.0)
+            .fetch_optional(pool)
+            .await?;
+    Ok(found.map(Revision::try_from).transpose()?)
+}
+
+async fn secrets(pool: &PgPool, revision: RevisionId) -> Attempt<Option<(Uuid, Sealed)>> {
+    let found: Option<(Uuid, Vec<u8>)> = sqlx::query_as(
+        "-- secrets
+         SELECT secrets_id, secrets FROM profile_revisions WHERE id = $1 AND secrets IS NOT NULL",
     )
-    .bind(id.0)
+    .bind(revision.0)
     .fetch_optional(pool)
     .await?;
-    Ok(found.map(Revision::try_from).transpose()?)
+    Ok(found.map(|(id, secrets)| (id, Sealed(secrets))))
 }
 
 async fn published(pool: &PgPool, profile: ProfileId) -> Attempt<Vec<Published>> {
@@ -148,6 +148,20 @@ async fn published_at(pool: &PgPool, server: ServerId, revision: RevisionId) -> 
     .fetch_optional(pool)
     .await?;
     Ok(found.map(Published::from))
+}
+
+async fn published_as(pool: &PgPool, server: ServerId, content_hash: &str) -> Attempt<Option<ProfileUuid>> {
+    let uuid: Option<String> = sqlx::query_scalar(
+        "-- published_as
+         SELECT u.profile_uuid FROM profile_revisions r
+         JOIN published_profiles u ON u.revision_id = r.id AND u.server_id = $1
+         WHERE r.content_hash = $2 AND u.profile_uuid IS NOT NULL ORDER BY u.id LIMIT 1",
+    )
+    .bind(server.0)
+    .bind(content_hash)
+    .fetch_optional(pool)
+    .await?;
+    Ok(uuid.map(ProfileUuid))
 }
 
 async fn set_published(
@@ -197,7 +211,8 @@ async fn forget_published(pool: &PgPool, lease: &Lease, revision: RevisionId) ->
     sqlx::query(
         "-- forget_published
          UPDATE published_profiles SET profile_uuid = NULL, error = NULL, next_attempt_at = NULL
-         WHERE server_id = $1 AND revision_id = $2",
+         WHERE server_id = $1 AND (revision_id = $2 OR profile_uuid = (SELECT u.profile_uuid
+             FROM published_profiles u WHERE u.server_id = $1 AND u.revision_id = $2))",
     )
     .bind(lease.server.0)
     .bind(revision.0)

@@ -2,11 +2,11 @@
 
 use adelie_model::{
     Actual, AssignState, Assignment, Counts, Cursor, Device, DeviceFamily, ProfileId, ProfileName,
-    ProfileStatus, ProfileUuid, PublishedId, RevisionId, RunId, RunOutcome, SerialNumber, ServerId,
-    ServerName, ServerTokenId, SyncKind, SyncPhase, SyncRun, Timestamp, TokenKeyId, TokenState, Trigger,
-    to_millis,
+    ProfileStatus, ProfileUuid, PublishedId, RevisionId, RuleId, RuleName, RunId, RunOutcome, SerialNumber,
+    ServerId, ServerName, ServerTokenId, SyncKind, SyncPhase, SyncRun, Timestamp, TokenKeyId, TokenState,
+    Trigger, to_millis,
 };
-use adelie_rules::Scope;
+use adelie_store::configuration::Document;
 use adelie_store::{
     Account, DeviceView, FullPhase, MdmServer, NewServerToken, Published, Result, Revision, Sealed,
     StoreError, StoredKey, StoredToken, SyncPosition, SyncSettings, TokenHealth,
@@ -21,12 +21,16 @@ fn word<T>(what: &'static str, text: &str, parse: impl Fn(&str) -> Option<T>) ->
     parse(text).ok_or_else(|| StoreError::damaged(what, text))
 }
 
-fn server_name(name: String) -> Result<ServerName> {
+pub(crate) fn server_name(name: String) -> Result<ServerName> {
     ServerName::try_from(name).map_err(|error| StoreError::damaged("mdm_servers.name", error))
 }
 
 pub(crate) fn profile_name(name: String) -> Result<ProfileName> {
     ProfileName::try_from(name).map_err(|error| StoreError::damaged("profiles.name", error))
+}
+
+fn rule_name(name: String) -> Result<RuleName> {
+    RuleName::try_from(name).map_err(|error| StoreError::damaged("rules.name", error))
 }
 
 /// A number that cannot be negative.
@@ -36,11 +40,6 @@ pub(crate) fn count(what: &'static str, number: i64) -> Result<u64> {
 
 fn small(what: &'static str, number: i32) -> Result<u32> {
     u32::try_from(number).map_err(|_| StoreError::damaged(what, number))
-}
-
-/// Reads a scope. A family that has no word of its own was stored by Apple's word for it.
-pub(crate) fn scope(text: &str) -> Scope {
-    text.parse().unwrap_or_else(|_| Scope::Family(DeviceFamily::from(text)))
 }
 
 #[derive(FromRow)]
@@ -184,6 +183,11 @@ pub(crate) struct RevisionRow {
     number: i32,
     content: Json<Map<String, Value>>,
     content_hash: String,
+    document: Option<Json<Map<String, Value>>>,
+    document_hash: Option<String>,
+    has_secrets: bool,
+    author: String,
+    note: String,
     created_at: Timestamp,
 }
 
@@ -198,6 +202,13 @@ impl TryFrom<RevisionRow> for Revision {
             number: small("profile_revisions.number", row.number)?,
             content: row.content.0,
             content_hash: row.content_hash,
+            document: row
+                .document
+                .zip(row.document_hash)
+                .map(|(Json(content), hash)| Document { content, hash }),
+            has_secrets: row.has_secrets,
+            author: row.author,
+            note: row.note,
             created_at: row.created_at,
         })
     }
@@ -301,6 +312,8 @@ pub(crate) struct DeviceRow {
     attempts: i32,
     next_attempt_at: Option<Timestamp>,
     wanted_revision_id: Option<i64>,
+    rule_id: Option<i64>,
+    tags: Option<Vec<String>>,
 }
 
 impl TryFrom<DeviceRow> for Device {
@@ -333,12 +346,14 @@ impl TryFrom<DeviceRow> for Device {
             seen_run: RunId(row.seen_run),
             removed_at: row.removed_at,
             hold: row.hold,
+            tags: row.tags.unwrap_or_default(),
             assignment: Assignment {
                 state: word("devices.assign_state", &row.assign_state, AssignState::parse)?,
                 reason: row.assign_reason,
                 attempts: small("devices.attempts", row.attempts)?,
                 next_attempt_at: row.next_attempt_at,
                 wanted: row.wanted_revision_id.map(RevisionId),
+                rule: row.rule_id.map(RuleId),
             },
         })
     }
@@ -350,6 +365,8 @@ pub(crate) struct ViewRow {
     device: DeviceRow,
     server_name: String,
     wanted_profile: Option<String>,
+    wanted_revision: Option<i32>,
+    wanted_by: Option<String>,
     profile_error: Option<String>,
 }
 
@@ -361,6 +378,11 @@ impl TryFrom<ViewRow> for DeviceView {
             device: row.device.try_into()?,
             server: server_name(row.server_name)?,
             wanted_profile: row.wanted_profile.map(profile_name).transpose()?,
+            wanted_revision: row
+                .wanted_revision
+                .map(|number| small("profile_revisions.number", number))
+                .transpose()?,
+            wanted_by: row.wanted_by.map(rule_name).transpose()?,
             profile_error: row.profile_error,
         })
     }

@@ -1,13 +1,11 @@
 //! MDM servers and their settings.
 
-use adelie_model::{ProfileName, RevisionId, ServerId, ServerName, Timestamp, to_millis};
+use adelie_model::{RevisionId, ServerId, ServerName, Timestamp, to_millis};
 use adelie_rules::Scope;
 use adelie_store::page::NewEvent;
-use adelie_store::{
-    Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError, SyncSettings,
-};
+use adelie_store::{Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError};
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::postgres::PgQueryResult;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
@@ -48,19 +46,6 @@ impl ServerStore for PostgresStore {
 
     async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>> {
         run("list default profiles", move || defaults(&self.pool, id)).await
-    }
-
-    async fn set_defaults(
-        &self,
-        id: ServerId,
-        defaults: &[(Scope, Option<ProfileName>)],
-        by: &Operator,
-    ) -> Result<()> {
-        run("set default profiles", move || set_defaults(&self.pool, id, defaults, by)).await
-    }
-
-    async fn set_sync_settings(&self, id: ServerId, settings: &SyncSettings, by: &Operator) -> Result<()> {
-        run("set sync settings", move || set_sync_settings(&self.pool, id, settings, by)).await
     }
 
     async fn set_account(&self, id: ServerId, account: &Account) -> Result<()> {
@@ -121,31 +106,6 @@ async fn set_paused(pool: &PgPool, id: ServerId, paused: bool, by: &Operator) ->
     Ok(())
 }
 
-async fn set_sync_settings(
-    pool: &PgPool,
-    id: ServerId,
-    settings: &SyncSettings,
-    by: &Operator,
-) -> Attempt<()> {
-    let mut transaction = pool.begin().await?;
-    fence::without_lease(&mut transaction, id).await?;
-    // Devices are decided by what is done about drift, and by nothing else of these.
-    sqlx::query(
-        "-- set_sync_settings
-         UPDATE mdm_servers SET sync_settings = $2, work_at = 'epoch', decide_after = CASE
-             WHEN sync_settings -> 'drift' IS DISTINCT FROM $2 -> 'drift' THEN '' ELSE decide_after END
-         WHERE id = $1",
-    )
-    .bind(id.0)
-    .bind(Json(settings))
-    .execute(&mut *transaction)
-    .await?;
-    let data = json!({ "by": by.name, "settings": settings });
-    tell(&mut transaction, id, "server.settings_changed", data, by).await?;
-    transaction.commit().await?;
-    Ok(())
-}
-
 /// Writes an event about an MDM server as a whole.
 pub(crate) async fn tell(
     transaction: &mut PgConnection,
@@ -190,78 +150,23 @@ async fn set_account(pool: &PgPool, id: ServerId, account: &Account) -> Attempt<
 async fn defaults(pool: &PgPool, id: ServerId) -> Attempt<Vec<ServerDefault>> {
     let found: Vec<(String, String, i64)> = sqlx::query_as(
         "-- server_defaults
-         SELECT d.scope, p.name, r.id FROM server_defaults d
-         JOIN profiles p ON p.id = d.profile_id
-         CROSS JOIN LATERAL (
-             SELECT id FROM profile_revisions WHERE profile_id = p.id ORDER BY number DESC LIMIT 1
-         ) r
-         WHERE d.server_id = $1 ORDER BY d.scope",
+         SELECT d.scope, p.name, p.in_force_id FROM server_defaults d
+         JOIN profiles p ON p.id = d.profile_id WHERE d.server_id = $1",
     )
     .bind(id.0)
     .fetch_all(pool)
     .await?;
     let mut defaults = Vec::with_capacity(found.len());
-    for (scope, profile, revision) in found {
+    for (word, profile, revision) in found {
         let profile = rows::profile_name(profile)?;
-        defaults.push(ServerDefault { scope: rows::scope(&scope), profile, revision: RevisionId(revision) });
+        defaults.push(ServerDefault {
+            scope: Scope::of_word(&word),
+            profile,
+            revision: RevisionId(revision),
+        });
     }
-    // A family without a word stands after those with one and before `any`, which is the last.
-    let others = Scope::ALL.len() - 1;
-    defaults.sort_by_key(|default| match &default.scope {
-        Scope::Any => others + 1,
-        scope => Scope::ALL.iter().position(|known| known == scope).unwrap_or(others),
-    });
+    defaults.sort_by(|a, b| a.scope.order().cmp(&b.scope.order()));
     Ok(defaults)
-}
-
-async fn set_defaults(
-    pool: &PgPool,
-    id: ServerId,
-    defaults: &[(Scope, Option<ProfileName>)],
-    by: &Operator,
-) -> Attempt<()> {
-    let mut transaction = pool.begin().await?;
-    // First of all the server's row, so that no page is decided by the old defaults after this.
-    let updated = sqlx::query(
-        "-- decide_all_anew
-         UPDATE mdm_servers SET decide_after = '', work_at = 'epoch' WHERE id = $1",
-    )
-    .bind(id.0)
-    .execute(&mut *transaction)
-    .await?;
-    found(&updated, id)?;
-    for (scope, profile) in defaults {
-        let Some(profile) = profile else {
-            sqlx::query("-- unset_default\nDELETE FROM server_defaults WHERE server_id = $1 AND scope = $2")
-                .bind(id.0)
-                .bind(scope.as_str())
-                .execute(&mut *transaction)
-                .await?;
-            continue;
-        };
-        let set = sqlx::query(
-            "-- set_default
-             INSERT INTO server_defaults (server_id, scope, profile_id)
-             SELECT $1, $2, id FROM profiles WHERE name = $3
-             ON CONFLICT (server_id, scope) DO UPDATE SET profile_id = excluded.profile_id",
-        )
-        .bind(id.0)
-        .bind(scope.as_str())
-        .bind(profile.as_str())
-        .execute(&mut *transaction)
-        .await?;
-        if set.rows_affected() == 0 {
-            return Err(StoreError::Missing { what: "profile", name: profile.to_string() }.into());
-        }
-    }
-    let set: Map<String, Value> = defaults
-        .iter()
-        .map(|(scope, profile)| (scope.as_str().to_owned(), json!(profile.as_ref().map(ProfileName::as_str))))
-        .collect();
-    let data = json!({ "by": by.name, "defaults": set });
-    tell(&mut transaction, id, "server.defaults_changed", data, by).await?;
-    transaction.commit().await?;
-    Ok(())
 }
 
 /// Whether an update has found its MDM server.

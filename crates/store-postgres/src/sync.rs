@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{Attempt, run};
+use crate::policy::policy;
 use crate::rows::{self, PositionRow, RunRow};
 use crate::{PostgresStore, batch, fence, history, intents};
 
@@ -38,7 +39,7 @@ impl SyncStore for PostgresStore {
         pages: &[PageCommit],
         ahead: Option<SendAhead>,
     ) -> Result<Committed> {
-        run("commit pages", move || commit(&self.pool, lease, pages, ahead)).await
+        run("commit pages", move || commit(self, lease, pages, ahead)).await
     }
 
     async fn any_stored(&self, server: ServerId) -> Result<bool> {
@@ -51,7 +52,7 @@ impl SyncStore for PostgresStore {
         pages: Vec<PageCommit>,
         ahead: SendAhead,
     ) -> Result<Result<Intended, Vec<PageCommit>>> {
-        intents::intend(&self.pool, lease, pages, ahead).await
+        intents::intend(self, lease, pages, ahead).await
     }
 
     async fn commit_intended(
@@ -61,14 +62,14 @@ impl SyncStore for PostgresStore {
         answers: Vec<Answer>,
         now: Timestamp,
     ) -> Result<Counts> {
-        let (pool, lease) = (self.pool.clone(), lease.clone());
+        let (store, lease) = (self.clone(), lease.clone());
         // A task of its own, because PostgreSQL would wait while the caller works out the next pages.
         let commit = tokio::spawn(async move {
             // A try that PostgreSQL breaks off leaves what it has settled as it is: the next one settles it the same.
             let intended = &Mutex::new(intended);
-            let (pool, lease, answers) = (&pool, &lease, &answers);
+            let (store, lease, answers) = (&store, &lease, &answers);
             run("store pages with their assignments", move || {
-                intents::commit(pool, lease, intended, answers, now)
+                intents::commit(store, lease, intended, answers, now)
             })
             .await
         });
@@ -181,16 +182,16 @@ async fn begin(pool: &PgPool, lease: &Lease, start: &RunStart) -> Attempt<SyncRu
 }
 
 async fn commit(
-    pool: &PgPool,
+    store: &PostgresStore,
     lease: &Lease,
     pages: &[PageCommit],
     ahead: Option<SendAhead>,
 ) -> Attempt<Committed> {
     let started = Instant::now();
     let server = lease.server;
-    let mut transaction = pool.begin().await?;
+    let mut transaction = store.pool.begin().await?;
     let fenced = fence::alone(&mut transaction, lease).await?;
-    let policy = batch::policy(&mut transaction, server).await?;
+    let policy = policy(store, &mut transaction, server).await?;
     // All of them at once, in the order in which everybody locks them.
     let serials: Vec<_> = pages.iter().flat_map(|page| page::serials(&page.records)).collect();
     let existing = batch::load_by_serial(&mut transaction, server, &serials).await?;

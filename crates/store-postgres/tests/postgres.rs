@@ -1,6 +1,8 @@
 //! What only PostgreSQL can get wrong: several processes, other schemas, servers that go away.
 
 mod common;
+#[path = "postgres/configuration.rs"]
+mod configuration;
 #[path = "common/many.rs"]
 mod many;
 #[path = "postgres/work.rs"]
@@ -15,11 +17,12 @@ use adelie_model::{
     SyncPhase, Timestamp, TokenState, Trigger,
 };
 use adelie_rules::Scope;
+use adelie_store::configuration::NewRevision;
 use adelie_store::page::{Action, Record};
 use adelie_store::{
-    AssignStore, Details, DeviceFilter, DeviceStore, Lease, LeaseAnswer, LeaseStore, NewProfile, NewServer,
-    Operator, PageCommit, ProfileStore, PublishOutcome, Result, Retention, RunStart, ServerStore, Settlement,
-    StoreError, SyncStore, TokenStore, WorkEnd,
+    AssignStore, ConfigurationStore, Details, DeviceFilter, DeviceStore, Lease, LeaseAnswer, LeaseStore,
+    NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, Result, Retention, RunStart, ServerStore,
+    Settlement, StoreError, SyncStore, TokenStore, WorkEnd,
 };
 use adelie_store_postgres::PostgresStore;
 use common::{Database, cluster};
@@ -64,12 +67,8 @@ async fn due(store: &PostgresStore, devices: usize) -> Result<(Lease, RevisionId
         paused: false,
     };
     let server = store.add_server(&new, at(0)).await?;
-    let profile = NewProfile {
-        name: "one".parse().expect("a name"),
-        content: serde_json::Map::new(),
-        content_hash: String::new(),
-    };
-    let revision = store.add_profile(&profile, at(0)).await?;
+    let name = "one".parse().expect("a name");
+    let revision = store.add_profile(&name, NewRevision::default(), &operator(0)).await?;
     store.set_defaults(server, &[(Scope::Any, Some(revision.name))], &operator(0)).await?;
     let lease = lease(store, server, "us").await;
     let defined = PublishOutcome::Defined(ProfileUuid("UUID-1".to_owned()));

@@ -12,9 +12,10 @@ use adelie_model::{
     ServerId, SyncKind, SyncPhase, Timestamp, Trigger,
 };
 use adelie_rules::Scope;
+use adelie_store::configuration::NewRevision;
 use adelie_store::page::Record;
 use adelie_store::{
-    AssignStore, DeviceFilter, DeviceStore, LeaseAnswer, LeaseStore, NewProfile, NewServer, Operator,
+    AssignStore, ConfigurationStore, DeviceFilter, DeviceStore, LeaseAnswer, LeaseStore, NewServer, Operator,
     PageCommit, ProfileStore, PublishOutcome, RunEnd, RunStart, ServerStore, Settlement, SyncStore,
 };
 use adelie_store_postgres::PostgresStore;
@@ -74,12 +75,8 @@ async fn a_full_sync_with_assignment() {
         paused: false,
     };
     let server = store.add_server(&new, at(0)).await.expect("a server");
-    let profile = NewProfile {
-        name: "one".parse().expect("a name"),
-        content: serde_json::Map::new(),
-        content_hash: String::new(),
-    };
-    let revision = store.add_profile(&profile, at(0)).await.expect("a profile");
+    let name = "one".parse().expect("a name");
+    let revision = store.add_profile(&name, NewRevision::default(), &operator(0)).await.expect("a profile");
     store
         .set_defaults(server, &[(Scope::Any, Some(revision.name.clone()))], &operator(0))
         .await

@@ -15,7 +15,6 @@ use crate::exit::wrong;
 
 /// A revision of a profile as it is stored, opened.
 pub struct Opened {
-    pub revision: Revision,
     pub document: ProfileDocument,
     /// Its secrets as they are sealed.
     sealed: Option<(Uuid, Sealed)>,
@@ -32,7 +31,7 @@ pub async fn open(context: &Context, revision: Revision) -> anyhow::Result<Opene
     let secrets = plain.as_ref().map(|plain| plain.as_slice());
     let document = ProfileDocument::from_stored(document, revision.content.clone(), secrets)
         .with_context(|| format!("revision {} of profile {}", revision.number, revision.name))?;
-    Ok(Opened { revision, document, sealed })
+    Ok(Opened { document, sealed })
 }
 
 /// Opens the revision in force of every profile.

@@ -24,7 +24,12 @@ pub fn difference(before: &Map<String, Value>, after: &Map<String, Value>) -> Ve
     changes
 }
 
-fn compare(prefix: &str, before: &Map<String, Value>, after: &Map<String, Value>, changes: &mut Vec<KeyChange>) {
+fn compare(
+    prefix: &str,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    changes: &mut Vec<KeyChange>,
+) {
     let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -47,8 +52,10 @@ impl fmt::Display for KeyChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.path)?;
         if let (Some(Value::Array(before)), Some(Value::Array(after))) = (&self.before, &self.after) {
-            let came = after.iter().filter(|item| !before.contains(item)).map(|item| format!("+{}", brief(item)));
-            let went = before.iter().filter(|item| !after.contains(item)).map(|item| format!("-{}", brief(item)));
+            let came =
+                after.iter().filter(|item| !before.contains(item)).map(|item| format!("+{}", brief(item)));
+            let went =
+                before.iter().filter(|item| !after.contains(item)).map(|item| format!("-{}", brief(item)));
             let moves: Vec<String> = came.chain(went).collect();
             return match moves.is_empty() {
                 true => f.write_str("the same in another order"),

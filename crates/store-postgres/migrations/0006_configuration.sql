@@ -68,3 +68,19 @@ ALTER TABLE devices ADD COLUMN tags text[], ADD COLUMN rule_id bigint;
 COMMENT ON COLUMN devices.tags IS 'Our tags; NULL when it has none.';
 COMMENT ON COLUMN devices.rule_id IS 'The rule that gives it the wanted revision; NULL when a default does, or nothing. No foreign key, as of the revision; and the rule may be gone until the device is decided anew.';
 COMMENT ON COLUMN devices.wanted_revision_id IS 'The revision that a rule or a default gives it. No foreign key: it is decided from revisions in the same transaction, and the check would cost every insert.';
+
+ALTER TABLE published_profiles ADD COLUMN differs text;
+COMMENT ON COLUMN published_profiles.differs IS 'What Apple shows otherwise than was sent, for people.';
+
+CREATE TABLE bulk_changes (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL,
+    "by" text NOT NULL,
+    what text NOT NULL,
+    undo jsonb NOT NULL CONSTRAINT bulk_changes_undo_array CHECK (jsonb_typeof(undo) = 'array'),
+    undone_at timestamptz,
+    undone_by text
+);
+COMMENT ON TABLE bulk_changes IS 'Changes of many devices at once, with how they are undone.';
+COMMENT ON COLUMN bulk_changes.what IS 'For people.';
+COMMENT ON COLUMN bulk_changes.undone_at IS 'NULL until it was undone.';

@@ -127,7 +127,7 @@ async fn secrets(pool: &PgPool, revision: RevisionId) -> Attempt<Option<(Uuid, S
 async fn published(pool: &PgPool, profile: ProfileId) -> Attempt<Vec<Published>> {
     let found: Vec<PublishedRow> = sqlx::query_as(
         "-- published
-         SELECT u.id, u.server_id, u.revision_id, u.profile_uuid, u.error, u.next_attempt_at, u.at
+         SELECT u.id, u.server_id, u.revision_id, u.profile_uuid, u.differs, u.error, u.next_attempt_at, u.at
          FROM published_profiles u JOIN profile_revisions r ON r.id = u.revision_id
          WHERE r.profile_id = $1 ORDER BY u.id",
     )
@@ -140,7 +140,7 @@ async fn published(pool: &PgPool, profile: ProfileId) -> Attempt<Vec<Published>>
 async fn published_at(pool: &PgPool, server: ServerId, revision: RevisionId) -> Attempt<Option<Published>> {
     let found: Option<PublishedRow> = sqlx::query_as(
         "-- published_at
-         SELECT id, server_id, revision_id, profile_uuid, error, next_attempt_at, at
+         SELECT id, server_id, revision_id, profile_uuid, differs, error, next_attempt_at, at
          FROM published_profiles WHERE server_id = $1 AND revision_id = $2",
     )
     .bind(server.0)
@@ -171,10 +171,12 @@ async fn set_published(
     outcome: &PublishOutcome,
     now: Timestamp,
 ) -> Attempt<()> {
-    let (uuid, error, next_attempt_at) = match outcome {
-        PublishOutcome::Defined(uuid) => (Some(uuid.as_str()), None, None),
+    let (uuid, differs, error, next_attempt_at) = match outcome {
+        PublishOutcome::Defined { uuid, differs } => {
+            (Some(uuid.as_str()), differs.as_deref().map(text), None, None)
+        }
         PublishOutcome::Refused { error, next_attempt_at } => {
-            (None, Some(text(error)), Some(*next_attempt_at))
+            (None, None, Some(text(error)), Some(*next_attempt_at))
         }
     };
     let mut transaction = pool.begin().await?;
@@ -183,10 +185,10 @@ async fn set_published(
     sqlx::query(
         "-- set_published
          INSERT INTO published_profiles AS known
-             (server_id, revision_id, profile_uuid, error, next_attempt_at, at)
-         VALUES ($1, $2, $3, $4, $5, $6)
+             (server_id, revision_id, profile_uuid, error, next_attempt_at, at, differs)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (server_id, revision_id) DO UPDATE SET
-             profile_uuid = excluded.profile_uuid,
+             profile_uuid = excluded.profile_uuid, differs = excluded.differs,
              error = excluded.error, next_attempt_at = excluded.next_attempt_at, at = excluded.at
          WHERE known.profile_uuid IS NULL",
     )
@@ -196,6 +198,7 @@ async fn set_published(
     .bind(error)
     .bind(millis(next_attempt_at))
     .bind(to_millis(now))
+    .bind(differs)
     .execute(&mut *transaction)
     .await
     .map_err(|error| {
@@ -210,7 +213,7 @@ async fn forget_published(pool: &PgPool, lease: &Lease, revision: RevisionId) ->
     fence::alone(&mut transaction, lease).await?;
     sqlx::query(
         "-- forget_published
-         UPDATE published_profiles SET profile_uuid = NULL, error = NULL, next_attempt_at = NULL
+         UPDATE published_profiles SET profile_uuid = NULL, differs = NULL, error = NULL, next_attempt_at = NULL
          WHERE server_id = $1 AND (revision_id = $2 OR profile_uuid = (SELECT u.profile_uuid
              FROM published_profiles u WHERE u.server_id = $1 AND u.revision_id = $2))",
     )

@@ -71,7 +71,7 @@ async fn due(store: &PostgresStore, devices: usize) -> Result<(Lease, RevisionId
     let revision = store.add_profile(&name, NewRevision::default(), &operator(0)).await?;
     store.set_defaults(server, &[(Scope::Any, Some(revision.name))], &operator(0)).await?;
     let lease = lease(store, server, "us").await;
-    let defined = PublishOutcome::Defined(ProfileUuid("UUID-1".to_owned()));
+    let defined = PublishOutcome::Defined { uuid: ProfileUuid("UUID-1".to_owned()), differs: None };
     store.set_published(&lease, revision.id, &defined, at(0)).await?;
     page(store, &lease, devices, "RED").await?;
     Ok((lease, revision.id))

@@ -84,7 +84,7 @@ async fn a_full_sync_with_assignment() {
     let answer = store.acquire_lease(server, "us", Duration::from_secs(99_999)).await.expect("an answer");
     let LeaseAnswer::Ours(lease) = answer else { panic!("held") };
     let uuid = ProfileUuid("0123456789ABCDEF0123456789ABCDEF".to_owned());
-    let defined = PublishOutcome::Defined(uuid.clone());
+    let defined = PublishOutcome::Defined { uuid: uuid.clone(), differs: None };
     store.set_published(&lease, revision.id, &defined, at(0)).await.expect("published");
 
     for pass in ["import", "unchanged"] {

@@ -34,12 +34,14 @@ pub enum Profile {
         file: Option<Format>,
     },
     /// Make a new revision of a profile, from a file or in your editor
-    #[command(after_help = "Without --file, $VISUAL or $EDITOR opens the profile, and its new revision is checked when you save and leave.
+    #[command(
+        after_help = "Without --file, $VISUAL or $EDITOR opens the profile, and its new revision is checked when you save and leave.
 
 Examples:
   adelie profile edit Staff --file staff.toml --note \"no Siri pane\"
   adelie profile edit Staff --file staff.toml --percent 10
-  adelie profile edit Staff")]
+  adelie profile edit Staff"
+    )]
     Edit {
         /// Its name
         name: ProfileName,
@@ -111,12 +113,14 @@ Examples:
         name: ProfileName,
     },
     /// Print the MDM commands that make the accounts of a profile on a Mac, for your MDM server
-    #[command(after_help = "AccountConfiguration first, then DeviceConfigured when everything else is installed: as property lists, one
+    #[command(
+        after_help = "AccountConfiguration first, then DeviceConfigured when everything else is installed: as property lists, one
 after the other. A password that is generated for the device is written to --password-out before anything is
 printed, because nothing else keeps it.
 
 Example:
-  adelie profile command Staff --serial C02EXAMPLE01 --user robin@example.org --full-name \"Robin Example\"")]
+  adelie profile command Staff --serial C02EXAMPLE01 --user robin@example.org --full-name \"Robin Example\""
+    )]
     Command {
         /// Its name
         name: ProfileName,

@@ -8,8 +8,8 @@ mod show;
 mod tag;
 
 use adelie_model::ServerName;
+use adelie_store::DeviceView;
 use adelie_store::page::{Action, Outcome};
-use adelie_store::{DeviceFilter, DevicePosition, DeviceView};
 use serde_json::{Value, json};
 
 use crate::args::{Device, Serials};

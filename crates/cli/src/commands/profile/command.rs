@@ -4,7 +4,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use adelie_model::{ProfileName, SerialNumber, new_uuid};
-use adelie_profile::accounts::{AccountSettings, AdministratorPassword, DEFAULT_ITERATIONS, PasswordHash, Variables};
+use adelie_profile::accounts::{
+    AccountSettings, AdministratorPassword, DEFAULT_ITERATIONS, PasswordHash, Variables,
+};
 use adelie_profile::commands::{Command, account_configuration, device_configured};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -49,7 +51,9 @@ pub async fn run(
         if opened.document.profile().awaits_configuration() {
             commands.push(device_configured(new_uuid(context.clock.now(), &*context.entropy))?);
         } else {
-            context.out.note(&format!("profile {name} does not await configuration, so that nothing has to be let go"))?;
+            context.out.note(&format!(
+                "profile {name} does not await configuration, so that nothing has to be let go"
+            ))?;
         }
     }
     for command in &commands {
@@ -88,7 +92,11 @@ fn accounts_of(
     let uuid = new_uuid(context.clock.now(), &*context.entropy);
     account_configuration(uuid, accounts, &variables, hash.as_ref()).map_err(|error| {
         wrong(
-            format!("profile {name} makes no AccountConfiguration for {}: {}", who.serial, adelie_scheduler::chain(&error)),
+            format!(
+                "profile {name} makes no AccountConfiguration for {}: {}",
+                who.serial,
+                adelie_scheduler::chain(&error)
+            ),
             "give what is missing with --user, --full-name or --device-name",
         )
     })
@@ -108,13 +116,17 @@ fn password(
     }
     let made = password.for_device(&*context.entropy, DEFAULT_ITERATIONS)?;
     if let (Some(password), Some(path)) = (&made.generated, out) {
-        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
-            file.write_all(password.expose_secret().as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()
-        });
+        let written =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
+                file.write_all(password.expose_secret().as_bytes())?;
+                file.write_all(b"\n")?;
+                file.sync_all()
+            });
         written.map_err(|error| {
-            wrong(format!("{} cannot be written: {error}; nothing was made", path.display()), "give another file")
+            wrong(
+                format!("{} cannot be written: {error}; nothing was made", path.display()),
+                "give another file",
+            )
         })?;
         context.out.note(&format!("wrote the administrator's password to {}", path.display()))?;
     }

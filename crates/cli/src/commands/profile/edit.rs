@@ -70,7 +70,9 @@ pub async fn run(
         context.out.line(&format!("  {line}"))?;
     }
     context.out.line(&match &now.head.staged {
-        Some(staged) => format!("{} % of the devices of {name} get revision {}", staged.percent, staged.revision.number),
+        Some(staged) => {
+            format!("{} % of the devices of {name} get revision {}", staged.percent, staged.revision.number)
+        }
         None => format!("revision {} of {name} is in force", now.head.in_force.number),
     })?;
     context.out.hint("a running service decides devices anew within seconds; `adelie sync` does it now")?;
@@ -95,9 +97,14 @@ fn edited(context: &Context, name: &ProfileName, text: &str) -> anyhow::Result<C
     std::fs::write(&path, text)?;
     loop {
         let left = Command::new(program).args(&arguments).arg(&path).status();
-        let left = left.map_err(|error| wrong(format!("{editor} cannot be run: {error}"), "set EDITOR, or give --file"))?;
+        let left = left.map_err(|error| {
+            wrong(format!("{editor} cannot be run: {error}"), "set EDITOR, or give --file")
+        })?;
         if !left.success() {
-            return Err(wrong(format!("{editor} ended with {left}; nothing was changed"), "try again, or give --file FILE"));
+            return Err(wrong(
+                format!("{editor} ended with {left}; nothing was changed"),
+                "try again, or give --file FILE",
+            ));
         }
         match profile_files::read(&path, context.clock.now())? {
             Ok(checked) => return Ok(checked),

@@ -18,7 +18,9 @@ pub async fn run(context: &Context, name: &ProfileName) -> anyhow::Result<Exit> 
         let changes: Vec<String> = known
             .revisions
             .get(at + 1)
-            .map(|before| difference(document(before), document(revision)).iter().map(ToString::to_string).collect())
+            .map(|before| {
+                difference(document(before), document(revision)).iter().map(ToString::to_string).collect()
+            })
             .unwrap_or_default();
         if context.out.json {
             let mut object = object(revision);

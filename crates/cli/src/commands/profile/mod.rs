@@ -51,7 +51,9 @@ async fn with_store(context: &Context, command: Profile) -> anyhow::Result<Exit>
             command::run(context, &name, &who, only.as_deref(), password_out.as_deref()).await
         }
         // These need no store.
-        Profile::Validate { .. } | Profile::Import(_) | Profile::SkipKeys(_) | Profile::Schema => Ok(Exit::Done),
+        Profile::Validate { .. } | Profile::Import(_) | Profile::SkipKeys(_) | Profile::Schema => {
+            Ok(Exit::Done)
+        }
     }
 }
 

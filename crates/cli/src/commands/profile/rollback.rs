@@ -34,14 +34,18 @@ pub async fn run(context: &Context, name: &ProfileName, to: Option<u32>, note: &
     let now = revisions::find(context, name).await?.head.in_force.number;
     if context.out.json {
         let changed = version != known.configuration.version;
-        context.out.object(&json!({ "name": name, "changed": changed, "back_to": number, "revision": now }))?;
+        context
+            .out
+            .object(&json!({ "name": name, "changed": changed, "back_to": number, "revision": now }))?;
         return Ok(Exit::Done);
     }
     if version == known.configuration.version {
         context.out.line("nothing to do: the revision in force says the same")?;
         return Ok(Exit::Done);
     }
-    context.out.line(&format!("revision {now} of {name} is in force, and says what revision {number} says"))?;
+    context
+        .out
+        .line(&format!("revision {now} of {name} is in force, and says what revision {number} says"))?;
     context.out.hint("a running service decides devices anew within seconds; `adelie sync` does it now")?;
     Ok(Exit::Done)
 }

@@ -21,6 +21,7 @@ pub async fn run(context: &Context, name: ProfileName, step: &Step) -> anyhow::R
 }
 
 pub async fn remove(context: &Context, name: ProfileName) -> anyhow::Result<Exit> {
-    let line = format!("removed profile {name}; Apple keeps what was defined there, and no device gets it any more");
+    let line =
+        format!("removed profile {name}; Apple keeps what was defined there, and no device gets it any more");
     make(context, &[Change::RemoveProfile { name }], &line).await
 }

@@ -3,8 +3,8 @@ use adelie_profile::Format;
 use adelie_store::Published;
 use serde_json::json;
 
-use super::revisions::{self, Known};
 use super::object;
+use super::revisions::{self, Known};
 use crate::context::Context;
 use crate::documents;
 use crate::exit::Exit;
@@ -57,7 +57,10 @@ pub async fn run(
     ];
     if let Some(staged) = known.head.staged.as_ref().filter(|staged| staged.revision.id != revision.id) {
         let paused = if staged.paused { ", paused" } else { "" };
-        facts.push(("rolled out", format!("revision {} to {} %{paused}", staged.revision.number, staged.percent)));
+        facts.push((
+            "rolled out",
+            format!("revision {} to {} %{paused}", staged.revision.number, staged.percent),
+        ));
     }
     context.out.facts(&facts)?;
     context.out.line("\nwhat Apple gets")?;

@@ -59,7 +59,11 @@ fn uncovered(path: &Path, asked: &SkipKeys) -> anyhow::Result<Vec<&'static SkipK
         Ok(checked) => checked.document,
         Err(findings) => {
             return Err(wrong(
-                format!("{} is no valid enrollment profile\n{}", path.display(), profile_files::indented(&findings)),
+                format!(
+                    "{} is no valid enrollment profile\n{}",
+                    path.display(),
+                    profile_files::indented(&findings)
+                ),
                 "mend these and try again",
             ));
         }

@@ -26,14 +26,14 @@ pub async fn run(context: Context, command: Rule) -> anyhow::Result<Exit> {
                 Some(before) => format!("{name} stands before {before}"),
                 None => format!("{name} stands at the end"),
             };
-            change::make(&context, &[Change::MoveRule { name, before }], &line).await
+            make(&context, &[Change::MoveRule { name, before }], &line).await
         }
         Rule::Remove { names } => {
             let words: Vec<&str> = names.iter().map(RuleName::as_str).collect();
             let line = format!("removed {}", words.join(", "));
             let changes: Vec<Change> =
                 names.iter().map(|name| Change::RemoveRule { name: name.clone() }).collect();
-            change::make(&context, &changes, &line).await
+            make(&context, &changes, &line).await
         }
         Rule::Test { serial, facts } => test::run(&context, &serial, &facts).await,
     }

@@ -134,6 +134,16 @@ pub(crate) fn wrong_type(key: &str, kind: Kind, wrong: &Value) -> Finding {
     Finding::error(key, Rule::Type, format!("must be {expected}, and is {}", type_name(wrong)), fix)
 }
 
+/// The finding about something that stands in the place of one text.
+pub(crate) fn not_a_text(key: &str, wrong: &Value) -> Finding {
+    wrong_type(key, Kind::WebUrl, wrong)
+}
+
+/// The finding about something that stands in the place of a list.
+pub(crate) fn not_a_list(key: &str, wrong: &Value) -> Finding {
+    wrong_type(key, Kind::SkipItems, wrong)
+}
+
 pub(crate) fn type_name(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use adelie_profile::{Format, Outside, read_document, schema};
+use adelie_profile::{Form, Format, Outside, parse, read_document, schema};
 use chrono::DateTime;
 
 fn page() -> String {
@@ -30,6 +30,7 @@ fn every_example_is_a_good_profile() {
     // A day on which the certificate of the examples is valid.
     let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a moment");
     let outside = Outside { now, file: &|_| Ok(host.clone()) };
+    let editor = jsonschema::validator_for(&schema()).expect("a JSON Schema");
     let mut seen = 0;
     for (info, text) in examples(&page()) {
         let (format, text) = match info.as_str() {
@@ -42,7 +43,12 @@ fn every_example_is_a_good_profile() {
         };
         seen += 1;
         match read_document(&text, format, &outside) {
-            Ok(checked) => assert!(checked.warnings.is_empty(), "{}\n{text}", checked.warnings),
+            Ok(checked) => {
+                assert!(checked.warnings.is_empty(), "{}\n{text}", checked.warnings);
+                let raw = parse(&text, format).expect("it was read").into();
+                // The schema is for our form alone.
+                assert_eq!(editor.is_valid(&raw), checked.document.form() == Form::Ours, "{text}");
+            }
             Err(findings) => panic!("{findings}\n{text}"),
         }
     }

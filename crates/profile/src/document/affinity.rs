@@ -2,8 +2,7 @@ use serde_json::{Map, Value};
 
 use super::Made;
 use crate::accounts::SignIn;
-use crate::check::wrong_type;
-use crate::keys::Kind;
+use crate::check::not_a_text;
 use crate::{Finding, Rule, spelling, texts};
 
 /// The words that a file has for the ways to sign in.
@@ -30,7 +29,7 @@ pub(super) fn take(raw: &Map<String, Value>, made: &mut Made) -> Affinity {
             }
         },
         Some(wrong) => {
-            made.findings.push(wrong_type("user_affinity", Kind::WebUrl, wrong));
+            made.findings.push(not_a_text("user_affinity", wrong));
             default
         }
     };

@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use super::{Made, Outside};
 use crate::check::anchors::Anchor;
-use crate::check::{type_name, wrong_type};
-use crate::keys::Kind;
+use crate::check::{not_a_list, type_name};
 use crate::{Finding, Rule, certificates, texts};
 
 const FORMS: &str = "write PEM, base64 of DER, or { file = \"roots.pem\" }";
@@ -13,7 +12,7 @@ const FORMS: &str = "write PEM, base64 of DER, or { file = \"roots.pem\" }";
 /// Takes certificates in any form that people have them in, as base64 of DER. One PEM may hold several.
 pub(super) fn take(key: &str, apple: &str, value: &Value, outside: &Outside<'_>, made: &mut Made) {
     let Value::Array(items) = value else {
-        made.findings.push(wrong_type(key, Kind::Certificates, value));
+        made.findings.push(not_a_list(key, value));
         return;
     };
     let mut all = Vec::new();

@@ -41,7 +41,7 @@ pub(super) fn make(raw: &Map<String, Value>, outside: &Outside<'_>) -> Made {
                 wrong => made.findings.push(check::wrong_type(key.name, Kind::Flag, wrong)),
             },
             Shape::Description if !value.is_string() => {
-                made.findings.push(check::wrong_type(key.name, Kind::WebUrl, value));
+                made.findings.push(check::not_a_text(key.name, value));
             }
             Shape::Platforms => take_platforms(value, &mut made),
             Shape::Certificates(apple) => certificate_list::take(key.name, apple, value, outside, &mut made),
@@ -68,7 +68,7 @@ pub(super) fn make(raw: &Map<String, Value>, outside: &Outside<'_>) -> Made {
 fn take_platforms(value: &Value, made: &mut Made) {
     const KEY: &str = "platforms";
     let Value::Array(items) = value else {
-        made.findings.push(check::wrong_type(KEY, Kind::SkipItems, value));
+        made.findings.push(check::not_a_list(KEY, value));
         return;
     };
     for (path, text) in texts_of(KEY, items, made.findings.list()) {

@@ -3,8 +3,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::Made;
-use crate::check::{texts_of, type_name, wrong_type};
-use crate::keys::Kind;
+use crate::check::{not_a_list, texts_of, type_name};
 use crate::skip_keys::{self, SkipKey};
 use crate::{Finding, Rule, Target, skip_setup_items, spelling};
 
@@ -75,7 +74,7 @@ fn list<'a>(table: &'a Map<String, Value>, key: &str, made: &mut Made) -> Option
     match table.get(key)? {
         Value::Array(items) => Some(texts_of(&path, items, made.findings.list())),
         wrong => {
-            made.findings.push(wrong_type(&path, Kind::SkipItems, wrong));
+            made.findings.push(not_a_list(&path, wrong));
             None
         }
     }

@@ -464,6 +464,8 @@ proptest! {
 fn written(imported: &Imported) -> crate::CheckedDocument {
     let mut document = imported.document();
     document.insert("url".into(), "https://mdm.example.org/enroll".into());
+    let editor = jsonschema::validator_for(&crate::schema()).expect("a JSON Schema");
+    assert!(editor.is_valid(&document.clone().into()), "{document:?}");
     let text = crate::write(&document, Format::Toml).expect("it can be written");
     let outside = crate::Outside::without_files(chrono::DateTime::UNIX_EPOCH);
     crate::read_document(&text, Format::Toml, &outside).expect("a good file")

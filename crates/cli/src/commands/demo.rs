@@ -8,7 +8,8 @@ use adelie_profile::Format;
 use adelie_rules::Scope;
 use adelie_scheduler::{Engine, Report, Request};
 use adelie_simulator::{Arrival, Departure, Simulator, TokenShape};
-use adelie_store::{DeviceFilter, DevicePosition, MdmServer, NewProfile, NewServer};
+use adelie_store::configuration::NewRevision;
+use adelie_store::{DeviceFilter, DevicePosition, MdmServer, NewServer};
 use anyhow::Context as _;
 use serde_json::json;
 use tempfile::TempDir;
@@ -188,8 +189,8 @@ impl Walk {
         for (name, text) in [("macs", MACS), ("others", OTHERS)] {
             let profile = adelie_profile::read(text, Format::Json)?.profile;
             let (content, content_hash) = (profile.apple_json().clone(), profile.content_hash());
-            let new = NewProfile { name: name.parse()?, content, content_hash };
-            store.add_profile(&new, self.context.clock.now()).await?;
+            let revision = NewRevision { content, content_hash, ..NewRevision::default() };
+            store.add_profile(&name.parse()?, revision, &self.context.operator()).await?;
         }
         let mac = Scope::Family(adelie_model::DeviceFamily::Mac);
         store

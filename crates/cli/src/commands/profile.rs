@@ -2,7 +2,8 @@ use std::path::{Path, PathBuf};
 
 use adelie_model::ProfileName;
 use adelie_profile::{Checked, EnrollmentProfile, Findings, Format};
-use adelie_store::{NewProfile, Revision, StoreError};
+use adelie_store::configuration::NewRevision;
+use adelie_store::{Revision, StoreError};
 use serde_json::json;
 
 use crate::args::Profile;
@@ -38,12 +39,15 @@ async fn new(context: &Context, name: ProfileName, file: &Path) -> anyhow::Resul
         }
     };
     let profile = checked.profile;
-    let new =
-        NewProfile { name, content: profile.apple_json().clone(), content_hash: profile.content_hash() };
-    let revision = match context.store.add_profile(&new, context.clock.now()).await {
+    let new = NewRevision {
+        content: profile.apple_json().clone(),
+        content_hash: profile.content_hash(),
+        ..NewRevision::default()
+    };
+    let revision = match context.store.add_profile(&name, new, &context.operator()).await {
         Ok(revision) => revision,
         Err(error @ StoreError::Exists { .. }) => {
-            return Err(wrong(error.to_string(), format!("see it with `adelie profile show {}`", new.name)));
+            return Err(wrong(error.to_string(), format!("see it with `adelie profile show {name}`")));
         }
         Err(error) => return Err(error.into()),
     };

@@ -28,7 +28,8 @@ pub async fn run(context: Context, command: Device) -> anyhow::Result<Exit> {
                 Some(name) => Some(context.server(&name).await?.id),
                 None => None,
             };
-            list(&context, &DeviceFilter { server, family, state, query }, limit).await
+            let filter = DeviceFilter { server, family, state, query, ..DeviceFilter::default() };
+            list(&context, &filter, limit).await
         }
         Device::Show { serial } => show::run(&context, &serial).await,
         Device::History { serial, server, limit } => {

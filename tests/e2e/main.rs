@@ -25,5 +25,6 @@ mod serve;
 mod server_settings;
 mod token_files;
 mod token_states;
+mod walkthrough;
 mod whole_way;
 mod wrong_input;

@@ -71,6 +71,11 @@ pub struct Background {
 impl Background {
     /// Starts the binary with nothing in its environment but what is given.
     pub fn start(home: &Path, env: &[(String, String)], args: &[&str]) -> Self {
+        Self::fed(home, env, args, Stdio::null())
+    }
+
+    /// As [`Background::start`], with something on its standard input.
+    pub fn fed(home: &Path, env: &[(String, String)], args: &[&str], input: Stdio) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let outputs = home.join("outputs");
         std::fs::create_dir_all(&outputs).expect("a folder for outputs");
@@ -84,7 +89,7 @@ impl Background {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             .current_dir(home)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(File::create(&stdout).expect("a file"))
             .stderr(File::create(&stderr).expect("a file"))
             .spawn()

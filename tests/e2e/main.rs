@@ -16,6 +16,7 @@ mod history;
 mod imports;
 mod kill_matrix;
 mod lessons;
+mod plans;
 mod profile_files;
 mod profile_forms;
 mod readiness;

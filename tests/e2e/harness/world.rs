@@ -204,7 +204,11 @@ impl World {
         let mark = self.apple.mark();
         self.run(&["sync", "lab", "--force"]).exits(0);
         self.assert_exact("lab", LAB);
-        self.apple.assignments(mark)
+        let sent = self.apple.assignments(mark);
+        // Apple tells us of our own assignments; that is nothing new, and must not be under way when the next test begins.
+        self.run(&["sync", "lab", "--force"]).exits(0);
+        assert_eq!(self.apple.assignments(mark), sent, "the echo of an assignment is no reason for another");
+        sent
     }
 
     pub fn device(&self, serial: &str) -> Value {

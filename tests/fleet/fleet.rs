@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use adelie_dep::Options;
 use adelie_model::{
-    AssignState, Clock, Entropy, ManualClock, SeededEntropy, ServerTokenId, Timestamp, TokenKeyId,
-    TokenState, new_uuid,
+    AssignState, Clock, Entropy, ManualClock, ProfileName, SeededEntropy, ServerTokenId, Timestamp,
+    TokenKeyId, TokenState, new_uuid,
 };
 use adelie_rules::Scope;
 use adelie_scheduler::secrets::{key_place, seal_token};
 use adelie_scheduler::{Connector, Engine, Settings};
 use adelie_simulator::control::AddServer;
 use adelie_simulator::{Command, InProcess, Simulator, TokenShape};
-use adelie_store::{MasterKey, NewProfile, NewServer, NewServerToken, Operator, Store, StoredKey, Vault};
+use adelie_store::configuration::NewRevision;
+use adelie_store::{MasterKey, NewServer, NewServerToken, Operator, Store, StoredKey, Vault};
 use adelie_store_postgres::PostgresStore;
 use adelie_token::TokenKey;
 use anyhow::Context as _;
@@ -48,12 +49,13 @@ impl Fleet {
         let key = TokenKey::generate("fleet", clock.now())?;
         let operator = Operator { name: "bench".to_owned(), now: clock.now() };
         let profile = json!({ "profile_name": "Standard", "url": "https://mdm.example.org/enroll" });
-        let profile = NewProfile {
-            name: "Standard".parse()?,
+        let revision = NewRevision {
             content: profile.as_object().cloned().unwrap_or_default(),
             content_hash: "standard".to_owned(),
+            ..NewRevision::default()
         };
-        store.add_profile(&profile, clock.now()).await?;
+        let profile: ProfileName = "Standard".parse()?;
+        store.add_profile(&profile, revision, &operator).await?;
         for number in 0..servers {
             let name = format!("tenant-{number:05}");
             let new = AddServer { name: name.clone(), devices: devices as usize, ..AddServer::default() };
@@ -77,7 +79,7 @@ impl Fleet {
             let (consumer_key, expires_at) = (token.consumer_key.clone(), token.expires_at);
             let new = NewServerToken { id, server, key: key_id, consumer_key, secrets, expires_at };
             store.import_token(&new, TokenState::Valid, clock.now()).await?;
-            store.set_defaults(server, &[(Scope::Any, Some(profile.name.clone()))], &operator).await?;
+            store.set_defaults(server, &[(Scope::Any, Some(profile.clone()))], &operator).await?;
         }
         let mut engines = Vec::new();
         for copy in 0..copies {

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use adelie_model::*;
-use adelie_rules::Scope;
 use adelie_store::page::{Action, Answer, Intended, Operated};
 use adelie_store::*;
 use async_trait::async_trait;
@@ -149,19 +148,6 @@ impl ServerStore for WatchedStore {
 
     async fn defaults(&self, id: ServerId) -> Result<Vec<ServerDefault>> {
         self.call("defaults", self.inner.defaults(id)).await
-    }
-
-    async fn set_defaults(
-        &self,
-        id: ServerId,
-        defaults: &[(Scope, Option<ProfileName>)],
-        by: &Operator,
-    ) -> Result<()> {
-        self.call("set_defaults", self.inner.set_defaults(id, defaults, by)).await
-    }
-
-    async fn set_sync_settings(&self, id: ServerId, settings: &SyncSettings, by: &Operator) -> Result<()> {
-        self.call("set_sync_settings", self.inner.set_sync_settings(id, settings, by)).await
     }
 
     async fn set_wait_until(&self, id: ServerId, until: Timestamp) -> Result<()> {

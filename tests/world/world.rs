@@ -10,9 +10,9 @@ use adelie_model::{
 use adelie_rules::Scope;
 use adelie_scheduler::{Connector, Engine, Settings, WorkError, secrets};
 use adelie_simulator::{Simulator, TokenShape};
+use adelie_store::configuration::NewRevision;
 use adelie_store::{
-    MasterKey, NewProfile, NewServer, NewServerToken, Operator, SealError, Sealed, Store, StoreError,
-    StoredKey, Vault,
+    MasterKey, NewServer, NewServerToken, Operator, SealError, Sealed, Store, StoreError, StoredKey, Vault,
 };
 use adelie_store_sqlite::SqliteStore;
 use adelie_token::TokenKey;
@@ -189,7 +189,8 @@ impl World {
                     json!({ "profile_name": name.to_string(), "url": "https://mdm.example/enroll" });
                 let content = content.as_object().cloned().unwrap_or_default();
                 let content_hash = format!("{number:064x}");
-                self.store.add_profile(&NewProfile { name, content, content_hash }, now).await?;
+                let revision = NewRevision { content, content_hash, ..NewRevision::default() };
+                self.store.add_profile(&name, revision, &self.operator()).await?;
             }
             for (server, default) in case.defaults.iter().enumerate() {
                 if let Some(number) = default {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use adelie_model::{SerialNumber, ServerId, ServerName};
 use adelie_store::page::{Action, Operated, Outcome};
+use adelie_store::{NewBulkChange, Reverse, Undo};
 use serde_json::json;
 
 use crate::context::Context;
@@ -88,6 +89,28 @@ pub async fn at(context: &Context, places: Vec<Place>, action: &Action) -> anyho
             Done { place, outcome, remark: None }
         })
         .collect())
+}
+
+/// Keeps how a change is undone, before it is made: to undo what was not done does nothing, and what was done can always
+/// be undone. `what` has been done to the devices of `undo`, like `held`. Says whether there is anything to undo.
+pub async fn keep_undo(context: &Context, what: &str, undo: Vec<Undo>) -> anyhow::Result<bool> {
+    let devices: usize = undo.iter().map(|undo| undo.serials.len()).sum();
+    if devices > 0 {
+        let what = format!("{} {what}", count(devices as u64, "device", "devices"));
+        context.store.note_bulk(&NewBulkChange { what, undo }, &context.operator()).await?;
+    }
+    Ok(devices > 0)
+}
+
+/// What undoes a change of devices, for each MDM server.
+pub fn undo<'p>(places: impl Iterator<Item = &'p Place>, by: &Reverse) -> Vec<Undo> {
+    let mut by_server: BTreeMap<ServerId, Vec<SerialNumber>> = BTreeMap::new();
+    for place in places {
+        if let Some((server, _)) = &place.server {
+            by_server.entry(*server).or_default().push(place.serial.clone());
+        }
+    }
+    by_server.into_iter().map(|(server, serials)| Undo { server, serials, by: by.clone() }).collect()
 }
 
 /// Tells what came of it; `word` is what has been done, like `held`. Attention where it was refused or not known.

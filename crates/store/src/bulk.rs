@@ -2,6 +2,7 @@ use adelie_model::{SerialNumber, ServerId, Tag, Timestamp};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::page::Action;
 use crate::{Operator, Result};
 
 /// A change of many devices at once, with how it is undone.
@@ -13,7 +14,7 @@ pub struct NewBulkChange {
     pub undo: Vec<Undo>,
 }
 
-/// Tags to be given and taken away to undo a change.
+/// What undoes a change of some devices at an MDM server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {
@@ -21,10 +22,38 @@ pub struct Undo {
     pub server: ServerId,
     /// The devices there.
     pub serials: Vec<SerialNumber>,
-    /// Tags that the change took away.
-    pub add: Vec<Tag>,
-    /// Tags that it gave.
-    pub remove: Vec<Tag>,
+    /// What to do to them.
+    pub by: Reverse,
+}
+
+/// What takes back what was done to a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reverse {
+    /// Give it the tags that were taken away, and take away those that were given.
+    Tag {
+        /// Tags to give it.
+        add: Vec<Tag>,
+        /// Tags to take away.
+        remove: Vec<Tag>,
+    },
+    /// Hold it again.
+    Hold {
+        /// Why it was held.
+        reason: String,
+    },
+    /// Let it go.
+    Unhold,
+}
+
+impl From<Reverse> for Action {
+    fn from(reverse: Reverse) -> Self {
+        match reverse {
+            Reverse::Tag { add, remove } => Self::Tag { add, remove },
+            Reverse::Hold { reason } => Self::Hold { reason },
+            Reverse::Unhold => Self::Unhold,
+        }
+    }
 }
 
 /// A change of many devices that was kept.

@@ -30,7 +30,7 @@ mod sync;
 mod tokens;
 
 pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
-pub use bulk::{BulkChange, BulkStore, NewBulkChange, Undo};
+pub use bulk::{BulkChange, BulkStore, NewBulkChange, Reverse, Undo};
 pub use configuration::ConfigurationStore;
 pub use configuration_error::ConfigurationError;
 pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount, StoredEvent};

@@ -5,8 +5,10 @@ use std::time::Duration;
 use std::collections::HashMap;
 
 use adelie_model::*;
+use adelie_store::configuration::{Change, Changed, Configuration, Version};
 use adelie_store::*;
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::WatchedStore;
 
@@ -32,14 +34,23 @@ passes_on!(TokenStore {
 });
 
 passes_on!(ProfileStore {
-    fn add_profile(profile: &NewProfile, now: Timestamp) -> Revision;
     fn profiles() -> Vec<Revision>;
     fn profile(name: &ProfileName) -> Option<Revision>;
+    fn revisions(name: &ProfileName) -> Vec<Revision>;
+    fn secrets(revision: RevisionId) -> Option<(Uuid, Sealed)>;
     fn revision(id: RevisionId) -> Option<Revision>;
     fn published(profile: ProfileId) -> Vec<Published>;
     fn published_at(server: ServerId, revision: RevisionId) -> Option<Published>;
+    fn published_as(server: ServerId, content_hash: &str) -> Option<ProfileUuid>;
     fn set_published(lease: &Lease, revision: RevisionId, outcome: &PublishOutcome, now: Timestamp) -> ();
     fn forget_published(lease: &Lease, revision: RevisionId) -> ();
+});
+
+passes_on!(ConfigurationStore {
+    fn configuration() -> Configuration;
+    fn configure(changes: &[Change], expected: Option<Version>, by: &Operator) -> Version;
+    fn changes(limit: u32) -> Vec<Changed>;
+    fn rule_hits() -> HashMap<RuleId, u64>;
 });
 
 passes_on!(DeviceStore {
@@ -59,4 +70,10 @@ passes_on!(LeaseStore {
     fn claim_due_servers(owner: &str, ttl: Duration, now: Timestamp, limit: u32) -> Vec<Lease>;
     fn renew_lease(lease: &Lease, ttl: Duration) -> ();
     fn release_lease(lease: &Lease, end: &WorkEnd) -> ();
+});
+
+passes_on!(BulkStore {
+    fn note_bulk(change: &NewBulkChange, by: &Operator) -> i64;
+    fn last_bulk() -> Option<BulkChange>;
+    fn set_undone(id: i64, by: &Operator) -> ();
 });

@@ -143,7 +143,7 @@ Examples:
         #[arg(long, value_name = "TAG")]
         remove: Vec<Tag>,
     },
-    /// Take back the last change of tags
+    /// Take back the last change of tags, hold or unhold that was not taken back yet
     Undo,
     /// Put devices away as if they had left; a full sync brings back what Apple still lists
     #[command(after_help = "Example:

@@ -2,20 +2,26 @@
 
 use super::world::{World, at, operator, serials};
 use super::{Case, Fixture};
-use crate::{NewBulkChange, Undo};
+use crate::{NewBulkChange, Reverse, Undo};
 
 /// The last change is undone, then the one before it, and each once.
 pub async fn the_last_change_is_undone_first(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
     assert_eq!(world.store.last_bulk().await?, None);
+    let undo = |serials, by| Undo { server: world.server, serials, by };
     let change = |what: &str| NewBulkChange {
         what: what.to_owned(),
-        undo: vec![Undo {
-            server: world.server,
-            serials: serials(["A", "B"]),
-            add: vec!["old".parse().expect("a good tag")],
-            remove: vec!["a, b".parse().expect("a good tag"), "ü".parse().expect("a good tag")],
-        }],
+        undo: vec![
+            undo(
+                serials(["A", "B"]),
+                Reverse::Tag {
+                    add: vec!["old".parse().expect("a good tag")],
+                    remove: vec!["a, b".parse().expect("a good tag"), "ü".parse().expect("a good tag")],
+                },
+            ),
+            undo(serials(["C"]), Reverse::Hold { reason: "in \"repair\"".to_owned() }),
+            undo(Vec::new(), Reverse::Unhold),
+        ],
     };
     let first = world.store.note_bulk(&change("first"), &operator(1)).await?;
     let second = world.store.note_bulk(&change("second"), &operator(2)).await?;

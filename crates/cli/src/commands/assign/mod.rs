@@ -2,15 +2,16 @@ mod remedy;
 mod retry;
 mod status;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use adelie_model::ServerName;
+use adelie_model::{SerialNumber, ServerName};
 use adelie_store::page::{Action, Outcome};
+use adelie_store::{Reverse, Undo};
 
 use crate::args::{Assign, Serials};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::operate::{self, Done};
+use crate::operate::{self, Done, Place};
 use crate::serials;
 
 pub use remedy::{Case, remedy};
@@ -25,6 +26,19 @@ pub async fn run(context: Context, command: Assign) -> anyhow::Result<Exit> {
         Assign::Unhold { devices, server } => {
             let serials = serials::required(&devices)?;
             let places = operate::places(&context, &serials, server.as_ref()).await?;
+            let holds = holds(&context, &serials, &places).await?;
+            let mut by_reason: BTreeMap<String, Vec<&Place>> = BTreeMap::new();
+            for (hold, place) in holds.iter().zip(&places) {
+                if let Some(hold) = hold {
+                    let reason = hold.split_once(": ").map_or("", |(_, reason)| reason);
+                    by_reason.entry(reason.to_owned()).or_default().push(place);
+                }
+            }
+            let again = |(reason, places): (String, Vec<&Place>)| {
+                operate::undo(places.into_iter(), &Reverse::Hold { reason })
+            };
+            let undo: Vec<Undo> = by_reason.into_iter().flat_map(again).collect();
+            operate::keep_undo(&context, "let go", undo).await?;
             let done = operate::at(&context, places, &Action::Unhold).await?;
             let exit = operate::tell(&context, &done, "let go")?;
             sent_soon(&context, changed(&done))?;
@@ -42,18 +56,13 @@ async fn hold(
 ) -> anyhow::Result<Exit> {
     let serials = serials::required(devices)?;
     let places = operate::places(context, &serials, server).await?;
-    let mut holds = Vec::with_capacity(places.len());
-    let found = context.store.find(&serials).await?;
-    for place in &places {
-        let here = found.get(&place.serial).into_iter().flatten().find(|view| {
-            view.device.removed_at.is_none()
-                && place.server.as_ref().is_some_and(|(id, _)| *id == view.device.server)
-        });
-        holds.push(here.and_then(|view| view.device.hold.clone()));
-    }
+    let holds = holds(context, &serials, &places).await?;
     let free = |hold: &Option<String>| hold.is_none() || !reason.is_empty();
     let wanted: Vec<_> =
         places.iter().zip(&holds).filter(|(_, hold)| free(hold)).map(|(place, _)| place.clone()).collect();
+    // What was held for another reason stays held.
+    let was_free = places.iter().zip(&holds).filter(|(_, hold)| hold.is_none()).map(|(place, _)| place);
+    operate::keep_undo(context, "held", operate::undo(was_free, &Reverse::Unhold)).await?;
     let mut operated =
         operate::at(context, wanted, &Action::Hold { reason: reason.clone() }).await?.into_iter();
     let mut done = Vec::with_capacity(places.len());
@@ -65,6 +74,23 @@ async fn hold(
         }
     }
     operate::tell(context, &done, "held")
+}
+
+/// Why each of these devices is held, if it is.
+async fn holds(
+    context: &Context,
+    serials: &[SerialNumber],
+    places: &[Place],
+) -> anyhow::Result<Vec<Option<String>>> {
+    let found = context.store.find(serials).await?;
+    let hold = |place: &Place| {
+        let here = found.get(&place.serial).into_iter().flatten().find(|view| {
+            view.device.removed_at.is_none()
+                && place.server.as_ref().is_some_and(|(id, _)| *id == view.device.server)
+        });
+        here.and_then(|view| view.device.hold.clone())
+    };
+    Ok(places.iter().map(hold).collect())
 }
 
 /// The MDM servers at which something was changed.

@@ -6,6 +6,7 @@ mod ready;
 mod refresh;
 mod show;
 mod tag;
+mod undo;
 
 use adelie_model::ServerName;
 use adelie_store::DeviceView;
@@ -26,7 +27,7 @@ pub async fn run(context: Context, command: Device) -> anyhow::Result<Exit> {
         Device::Tag { devices, matching, filter, add, remove } => {
             tag::run(&context, &devices, matching.then_some(*filter), add, remove).await
         }
-        Device::Undo => tag::undo(&context).await,
+        Device::Undo => undo::run(&context).await,
         Device::Show { serial } => show::run(&context, &serial).await,
         Device::History { serial, server, limit } => {
             history::run(&context, &serial, server.as_ref(), limit).await

@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use adelie_model::{SerialNumber, ServerId, Tag};
+use adelie_model::{SerialNumber, Tag};
 use adelie_store::DeviceFilter;
 use adelie_store::page::{Action, Outcome};
-use adelie_store::{NewBulkChange, Undo};
+use adelie_store::{Reverse, Undo};
 
 use super::list;
 use crate::args::{Matching, Serials};
@@ -11,7 +11,6 @@ use crate::context::Context;
 use crate::exit::{Exit, wrong};
 use crate::operate::{self, Done, Place};
 use crate::serials;
-use crate::words::{count, minute};
 
 /// Gives devices tags and takes others away, and keeps how that is undone.
 pub async fn run(
@@ -34,13 +33,9 @@ pub async fn run(
     let mut what: Vec<String> = add.iter().map(|tag| format!("+{tag}")).collect();
     what.extend(remove.iter().map(|tag| format!("-{tag}")));
     let parts = parts(context, places, &add, &remove).await?;
-    // Kept before it is done: to undo what was not done does nothing, and what was done can always be undone.
     let undo: Vec<Undo> = parts.iter().flat_map(Part::undo).collect();
     let devices: usize = undo.iter().map(|undo| undo.serials.len()).sum();
-    if devices > 0 {
-        let what = format!("tagged {} {}", count(devices as u64, "device", "devices"), what.join(" "));
-        context.store.note_bulk(&NewBulkChange { what, undo }, &context.operator()).await?;
-    }
+    operate::keep_undo(context, &format!("tagged {}", what.join(" ")), undo).await?;
     let mut done: Vec<Done> = Vec::new();
     for part in parts {
         done.extend(
@@ -52,33 +47,6 @@ pub async fn run(
         context.out.hint("`adelie device undo` takes it back")?;
     }
     Ok(exit)
-}
-
-/// Takes back the last change of tags that was not taken back yet.
-pub async fn undo(context: &Context) -> anyhow::Result<Exit> {
-    let Some(change) = context.store.last_bulk().await? else {
-        return Err(wrong(
-            "there is no change of tags to take back",
-            "`adelie device tag --help` says how to make one",
-        ));
-    };
-    let servers: HashMap<ServerId, _> =
-        context.store.servers().await?.into_iter().map(|server| (server.id, server.name)).collect();
-    let mut done = Vec::new();
-    for Undo { server, serials, add, remove } in change.undo {
-        let name = servers.get(&server).cloned();
-        let place = |serial: SerialNumber| Place { serial, server: name.clone().map(|name| (server, name)) };
-        let places = serials.into_iter().map(place).collect();
-        done.extend(operate::at(context, places, &Action::Tag { add, remove }).await?);
-    }
-    context.store.set_undone(change.id, &context.operator()).await?;
-    context.out.note(&format!(
-        "taken back: {}, by {}, {}",
-        change.what,
-        change.by,
-        minute(Some(change.at))
-    ))?;
-    operate::tell(context, &done, "tagged")
 }
 
 /// Devices whose tags change in the same way.
@@ -94,15 +62,8 @@ impl Part {
         if self.add.is_empty() && self.remove.is_empty() {
             return Vec::new();
         }
-        let mut by_server: BTreeMap<ServerId, Vec<SerialNumber>> = BTreeMap::new();
-        for place in &self.places {
-            if let Some((server, _)) = &place.server {
-                by_server.entry(*server).or_default().push(place.serial.clone());
-            }
-        }
-        let undo =
-            |(server, serials)| Undo { server, serials, add: self.remove.clone(), remove: self.add.clone() };
-        by_server.into_iter().map(undo).collect()
+        let (add, remove) = (self.remove.clone(), self.add.clone());
+        operate::undo(self.places.iter(), &Reverse::Tag { add, remove })
     }
 }
 

@@ -1,6 +1,9 @@
+use std::collections::HashMap;
 use std::path::Path;
 
+use adelie_model::{ProfileName, SerialNumber};
 use adelie_plan::{Effect, Evaluator, Move, Prune, Wanted, changes, left_alone};
+use adelie_profile::difference;
 use adelie_store::configuration::{Change, Configuration, Edits, Version, edits};
 use adelie_store::{DeviceFilter, DevicePosition};
 use openssl::sha::Sha256;
@@ -8,7 +11,7 @@ use openssl::sha::Sha256;
 use super::folder;
 use crate::args::{Folder, Serials};
 use crate::context::Context;
-use crate::documents::{self, Sealer};
+use crate::documents::{self, Opened, Sealer};
 use crate::exit::wrong;
 use crate::profile_files;
 use crate::serials;
@@ -23,9 +26,11 @@ pub struct Made {
     pub changes: Vec<Change>,
     /// A line for each change.
     pub lines: Vec<String>,
+    /// What is otherwise in the profiles that get another revision, a line for each key.
+    pub revised: Vec<(ProfileName, Vec<String>)>,
     pub effect: Effect,
     /// Devices that get something else, when they were asked for.
-    pub moved: Vec<(adelie_model::SerialNumber, Move)>,
+    pub moved: Vec<(SerialNumber, Move)>,
     /// What stays although the folder does not name it.
     pub left_alone: Vec<String>,
     /// Warnings about profiles of the folder.
@@ -37,7 +42,8 @@ pub struct Made {
 impl Made {
     pub async fn of(context: &Context, folder: &Folder, list: bool) -> anyhow::Result<Self> {
         let configuration = context.store.configuration().await?;
-        let (wanted, warnings) = wanted(context, &folder.dir).await?;
+        let known = documents::open_all(context).await?;
+        let (wanted, warnings) = wanted(context, &folder.dir, &known).await?;
         let prune = if folder.prune { Prune::Yes } else { Prune::No };
         let changes =
             changes(&configuration, &wanted, prune).map_err(|problems| refused(&folder.dir, &problems))?;
@@ -45,15 +51,19 @@ impl Made {
         let left_alone = if folder.prune { Vec::new() } else { left_alone(&configuration, &wanted) };
         let (effect, moved) = effect(context, &configuration, &edits, list).await?;
         let name = name(&configuration, &edits, &effect)?;
+        let revised = changes.iter().filter_map(|change| revised(change, &known)).collect();
         let (version, lines) = (configuration.version, edits.lines);
-        Ok(Self { version, changes, lines, effect, moved, left_alone, warnings, name })
+        Ok(Self { version, changes, lines, revised, effect, moved, left_alone, warnings, name })
     }
 }
 
 /// What a folder wants, and what deserves a second look in it.
-async fn wanted(context: &Context, dir: &Path) -> anyhow::Result<(Wanted, Vec<String>)> {
+async fn wanted(
+    context: &Context,
+    dir: &Path,
+    known: &HashMap<ProfileName, Opened>,
+) -> anyhow::Result<(Wanted, Vec<String>)> {
     let files = folder::files(dir)?;
-    let known = documents::open_all(context).await?;
     let sealer = Sealer::new(context).await?;
     let now = context.clock.now();
     let warnings = std::cell::RefCell::new(Vec::new());
@@ -64,7 +74,7 @@ async fn wanted(context: &Context, dir: &Path) -> anyhow::Result<(Wanted, Vec<St
         let told = lines(&checked.warnings).into_iter().map(|line: String| format!("{}: {line}", file.path));
         warnings.borrow_mut().extend(told);
         let stem = Path::new(&file.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let before = stem.parse().ok().and_then(|name: adelie_model::ProfileName| known.get(&name));
+        let before = stem.parse().ok().and_then(|name: ProfileName| known.get(&name));
         sealer.revision(checked.document, before, "").map_err(|error| vec![format!("{error:#}")])
     };
     let list = |path: &str| {
@@ -74,6 +84,23 @@ async fn wanted(context: &Context, dir: &Path) -> anyhow::Result<(Wanted, Vec<St
     };
     let wanted = Wanted::read(&files, &profile, &list).map_err(|problems| refused(dir, &problems))?;
     Ok((wanted, warnings.into_inner()))
+}
+
+/// What is otherwise in a profile that gets another revision.
+fn revised(change: &Change, known: &HashMap<ProfileName, Opened>) -> Option<(ProfileName, Vec<String>)> {
+    let Change::Revise { profile, revision, .. } = change else { return None };
+    let after = revision.document.as_ref().map_or(&revision.content, |document| &document.content);
+    let before = known.get(profile)?.document.document();
+    let mut lines: Vec<String> = difference(before, after).iter().map(ToString::to_string).collect();
+    if lines.is_empty() {
+        // The document is the same, and what follows from it is not: a password, or panes that a newer catalogue knows.
+        let before = known.get(profile)?.document.apple();
+        lines = difference(before, &revision.content).iter().map(ToString::to_string).collect();
+    }
+    if lines.is_empty() {
+        lines.push("a password".to_owned());
+    }
+    Some((profile.clone(), lines))
 }
 
 fn refused(dir: &Path, problems: &[adelie_plan::Problem]) -> anyhow::Error {
@@ -90,7 +117,7 @@ async fn effect(
     before: &Configuration,
     edits: &Edits,
     list: bool,
-) -> anyhow::Result<(Effect, Vec<(adelie_model::SerialNumber, Move)>)> {
+) -> anyhow::Result<(Effect, Vec<(SerialNumber, Move)>)> {
     let (mut effect, mut moved) = (Effect::default(), Vec::new());
     if edits.is_empty() {
         return Ok((effect, moved));
@@ -133,8 +160,7 @@ fn name(configuration: &Configuration, edits: &Edits, effect: &Effect) -> anyhow
         .map(|rule| (rule.name.as_str(), rule.conditions.as_slice(), rule.profile.as_str(), &rule.only))
         .collect();
     let moves: Vec<_> = effect.moves.iter().collect();
-    let text =
-        serde_json::to_vec(&(configuration.version, &edits.lines, revisions, rules, effect.devices, moves))?;
+    let text = serde_json::to_vec(&(configuration.version, &edits.lines, revisions, rules, moves))?;
     let mut hash = Sha256::new();
     hash.update(&text);
     Ok(hex::encode(&hash.finish()[..6]))

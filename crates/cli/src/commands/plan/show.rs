@@ -23,6 +23,12 @@ pub fn plan(context: &Context, made: &Made) -> anyhow::Result<()> {
         for line in &made.lines {
             context.out.line(line)?;
         }
+        for (profile, lines) in &made.revised {
+            context.out.line(&format!("\nin profile {profile}"))?;
+            for line in lines {
+                context.out.line(&format!("  {line}"))?;
+            }
+        }
         context.out.line("")?;
         let all = count(made.effect.devices, "device", "devices");
         context.out.line(&match made.effect.moved() {
@@ -124,6 +130,7 @@ fn object(made: &Made) -> serde_json::Value {
         "plan": made.name,
         "version": made.version,
         "changes": made.lines,
+        "revised": made.revised.iter().map(|(profile, lines)| json!({ "profile": profile, "difference": lines })).collect::<Vec<_>>(),
         "devices_looked_at": made.effect.devices,
         "devices_moved": made.effect.moved(),
         "moves": moves,

@@ -4,6 +4,7 @@
 #[macro_use]
 mod harness;
 
+mod account_commands;
 mod assign_commands;
 mod assignments;
 mod copies;
@@ -29,6 +30,7 @@ mod rules;
 mod secrets;
 mod serve;
 mod server_settings;
+mod tags;
 mod token_files;
 mod token_states;
 mod whole_way;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use adelie_simulator::Settings;
+use adelie_simulator::control::AddDevices;
+use adelie_simulator::{Command, Settings};
 
 use crate::harness::{Database, STANDARD, World, files, profile_of, text};
 
@@ -13,10 +14,13 @@ fn decided_world(database: Database) -> World {
     world.add_profile_of("Carts");
     let serials = world.apple.some("Lab", 25);
     let list = world.write("carts.csv", serials.join("\n"));
-    world.run(&["rule", "add", "carts", "--when", "tag=cart", "--serials", &list, "--profile", "Carts"]).exits(0);
+    world
+        .run(&["rule", "add", "carts", "--when", "tag=cart", "--serials", &list, "--profile", "Carts"])
+        .exits(0);
     let rule = ["rule", "add", "macs", "--when", "family=mac", "--profile", "Macs", "--server", "lab"];
     world.run(&rule).exits(0);
-    let set = ["server", "set", "lab", "--default", "ipad=Carts", "--delta-interval", "90m", "--drift", "report"];
+    let set =
+        ["server", "set", "lab", "--default", "ipad=Carts", "--delta-interval", "90m", "--drift", "report"];
     world.run(&set).exits(0);
     world.settle();
     world
@@ -88,7 +92,7 @@ on_both_databases! {
 
         let run = world.run(&["plan", &folder]).exits(2);
         for line in ["add profile Phones", "put revision 2 of profile Macs in force", "add rule phones, which gives Phones",
-            "change the settings of lab", "Macs, revision 1", "Macs, revision 2"] {
+            "change the settings of lab", "department: \"Macs\" -> \"Mac pool\"", "Macs, revision 1", "Macs, revision 2"] {
             assert!(run.stdout.contains(line), "{line} is missing in {run}");
         }
         assert!(!run.stdout.contains(&macs[0]) && run.stderr.is_empty(), "{run}");
@@ -238,9 +242,11 @@ on_both_databases! {
         let late = world.run(&["apply", &folder, "--yes", "--plan", text(&plan, "plan")]).exits(2);
         late.complains("nothing was changed").complains("adelie plan");
         assert_eq!(world.decided(), before);
-        // So is a device that has come meanwhile.
+        // So is a device that has come meanwhile and would get something else.
         let plan = world.run(&["plan", &folder, "--json"]).exits(2).object();
-        world.apple.add_devices("Lab", 3).expect("devices");
+        world.apple.tell(Command::AddDevices(AddDevices {
+            server: Some("Lab".to_owned()), count: 3, device_family: Some("Mac".to_owned()), ..AddDevices::default()
+        }));
         world.run(&["sync", "lab", "--force"]).exits(0);
         world.run(&["apply", &folder, "--yes", "--plan", text(&plan, "plan")]).exits(2);
         assert_eq!(world.decided(), before);

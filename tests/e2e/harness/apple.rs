@@ -111,8 +111,10 @@ impl Apple {
     /// The serial numbers of a family at an MDM server, in order.
     pub fn family(&self, server: &str, family: &str) -> Vec<String> {
         let devices = self.devices(server).into_values();
-        let serials: Vec<_> =
-            devices.filter(|device| device.device_family == family).map(|device| device.serial_number).collect();
+        let serials: Vec<_> = devices
+            .filter(|device| device.device_family == family)
+            .map(|device| device.serial_number)
+            .collect();
         assert!(serials.len() >= 3, "too few devices of {family} at {server}");
         serials
     }

@@ -98,6 +98,18 @@ on_both_databases! {
         assert_eq!(world.apple.count(mark, "POST", DEFINE), 0);
     }
 
+    /// A change that is taken back before anybody got it was none, as far as Apple and the devices are concerned.
+    fn a_change_that_nobody_got_costs_nothing(database) {
+        let world = World::synced(database, 10);
+        let (mark, uuid) = (world.apple.mark(), world.profile_uuid("standard", "lab"));
+        world.edit_profile("standard", &profile_of("Library"), &[]).exits(0);
+        world.run(&["profile", "rollback", "standard"]).exits(0);
+        assert_eq!(world.profile_uuid("standard", "lab"), uuid, "it is known at once");
+        assert_eq!(world.settle(), []);
+        assert_eq!(world.apple.count(mark, "POST", DEFINE), 0);
+        assert!(world.table("lab").values().all(|device| device["wanted_revision"] == 3));
+    }
+
     /// A change that was made from an older revision than the newest is refused; of two at once one is.
     fn a_stale_change_is_refused(database) {
         let world = World::synced(database, 5);
@@ -194,6 +206,13 @@ on_both_databases! {
         assert!(text(&shown["published"][0], "differs").contains("skip_setup_items"), "{shown}");
         let told = world.run(&["profile", "show", "standard"]).exits(0).stdout;
         assert!(told.contains("skip_setup_items than was sent"), "{told}");
+        // It is the same profile at Apple when one comes back to it.
+        world.edit_profile("standard", &profile_of("Library"), &[]).exits(0);
+        world.settle();
+        world.run(&["profile", "rollback", "standard"]).exits(0);
+        world.settle();
+        let shown = world.object(&["profile", "show", "standard"]);
+        assert!(text(&shown["published"][0], "differs").contains("skip_setup_items"), "{shown}");
     }
 
     /// That a profile cannot be read back is no reason not to use it.

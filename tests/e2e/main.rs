@@ -4,6 +4,7 @@
 #[macro_use]
 mod harness;
 
+mod account_commands;
 mod assign_commands;
 mod assignments;
 mod copies;
@@ -16,13 +17,20 @@ mod history;
 mod imports;
 mod kill_matrix;
 mod lessons;
+mod plans;
 mod profile_files;
 mod profile_forms;
 mod readiness;
 mod removals;
+mod revisions;
+mod rollouts;
+mod rule_answers;
+mod rule_members;
+mod rules;
 mod secrets;
 mod serve;
 mod server_settings;
+mod tags;
 mod token_files;
 mod token_states;
 mod walkthrough;

@@ -35,7 +35,7 @@ fn canary_file(world: &World, certificate: &str) -> String {
 }
 
 /// Everything that is stored, the key file apart.
-fn stored(world: &World) -> Vec<u8> {
+pub fn stored(world: &World) -> Vec<u8> {
     match &world.database {
         Database::Sqlite => ["adelie.db", "adelie.db-wal"]
             .iter()
@@ -68,7 +68,7 @@ fn unhex(text: &str) -> Vec<u8> {
     digits.chunks_exact(2).filter_map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
 }
 
-fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+pub fn holds(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
@@ -93,7 +93,7 @@ fn assert_quiet(what: &str, bytes: &[u8]) {
     assert!(!holds(bytes, PKCS8) && !holds(bytes, PKCS1), "a private key in DER is in {what}");
 }
 
-fn mode(path: &Path) -> u32 {
+pub fn mode(path: &Path) -> u32 {
     path.metadata().unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
 }
 

@@ -108,6 +108,17 @@ impl Apple {
         serials
     }
 
+    /// The serial numbers of a family at an MDM server, in order.
+    pub fn family(&self, server: &str, family: &str) -> Vec<String> {
+        let devices = self.devices(server).into_values();
+        let serials: Vec<_> = devices
+            .filter(|device| device.device_family == family)
+            .map(|device| device.serial_number)
+            .collect();
+        assert!(serials.len() >= 3, "too few devices of {family} at {server}");
+        serials
+    }
+
     /// A place in the log of requests.
     pub fn mark(&self) -> u64 {
         self.simulator.request_count()
@@ -121,6 +132,23 @@ impl Apple {
     /// How many requests went to a path after a place in the log.
     pub fn count(&self, mark: u64, method: &str, path: &str) -> usize {
         self.since(mark).iter().filter(|request| request.method == method && request.path == path).count()
+    }
+
+    /// The assignments after a place in the log, oldest first: the profile, and the devices in their order.
+    pub fn assignments(&self, mark: u64) -> Vec<(String, Vec<String>)> {
+        #[derive(serde::Deserialize)]
+        struct Assign {
+            profile_uuid: String,
+            devices: Vec<String>,
+        }
+        let sent = self.since(mark).into_iter().filter(|request| request.path == "/profile/devices");
+        sent.map(|request| {
+            let Assign { profile_uuid, mut devices } =
+                serde_json::from_str(&request.body).expect("an assignment that is short enough for the log");
+            devices.sort_unstable();
+            (profile_uuid, devices)
+        })
+        .collect()
     }
 
     /// How many requests of a kind mention a serial number after a place in the log.

@@ -14,7 +14,7 @@ pub use database::Database;
 pub use ledger::Ledger;
 pub use outage::Outage;
 pub use process::{Background, Run};
-pub use world::World;
+pub use world::{World, files, profile_of};
 
 use std::time::{Duration, Instant};
 

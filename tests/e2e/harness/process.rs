@@ -74,9 +74,14 @@ pub struct Background {
 impl Background {
     /// Starts the binary with nothing in its environment but what is given.
     pub fn start(home: &Path, env: &[(String, String)], args: &[&str]) -> Self {
+        Self::fed(home, env, args, Stdio::null())
+    }
+
+    /// As [`Background::start`], with something on its standard input.
+    pub fn fed(home: &Path, env: &[(String, String)], args: &[&str], input: Stdio) -> Self {
         let mut command = Command::new(BINARY);
         command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        Self::spawn(command, format!("adelie {}", args.join(" ")), home, env)
+        Self::spawn(command, format!("adelie {}", args.join(" ")), home, env, input)
     }
 
     /// Starts a shell in which the binary is found as `adelie`. The shell stops at the first command that fails.
@@ -86,10 +91,16 @@ impl Background {
         let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&others)));
         let mut command = Command::new("sh");
         command.args(["-eu", "-c", script]).env_clear().env("PATH", path.expect("a search path"));
-        Self::spawn(command, script.to_owned(), home, env)
+        Self::spawn(command, script.to_owned(), home, env, Stdio::null())
     }
 
-    fn spawn(mut command: Command, line: String, home: &Path, env: &[(String, String)]) -> Self {
+    fn spawn(
+        mut command: Command,
+        line: String,
+        home: &Path,
+        env: &[(String, String)],
+        input: Stdio,
+    ) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let outputs = home.join("outputs");
         std::fs::create_dir_all(&outputs).expect("a folder for outputs");
@@ -100,7 +111,7 @@ impl Background {
             .env("HOME", home)
             .envs(env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             .current_dir(home)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(File::create(&stdout).expect("a file"))
             .stderr(File::create(&stderr).expect("a file"))
             .spawn()

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 
 use adelie_simulator::{Settings, TokenShape, TruthDevice};
@@ -94,6 +95,13 @@ impl World {
         self.start(args).wait()
     }
 
+    /// As [`World::run`], with a text on its standard input.
+    pub fn run_fed(&self, input: &str, args: &[&str]) -> Run {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("its text");
+        Background::fed(self.home.path(), &self.env, args, file.into()).wait()
+    }
+
     /// As [`World::run`], with more in the environment; an empty value takes a variable away.
     pub fn run_with(&self, env: &[(&str, &str)], args: &[&str]) -> Run {
         self.start_with(env, args).wait()
@@ -158,6 +166,18 @@ impl World {
         self.run(&["profile", "new", name, "--file", &file]).exits(0);
     }
 
+    /// A profile that says the same as the standard one but for its department.
+    pub fn add_profile_of(&self, department: &str) {
+        self.add_profile(department, &profile_of(department));
+    }
+
+    /// Writes another file for a profile and makes a revision of it.
+    #[track_caller]
+    pub fn edit_profile(&self, name: &str, json: &str, options: &[&str]) -> Run {
+        let file = self.write(&format!("{name}.json"), json);
+        self.run(&[&["profile", "edit", name, "--file", &file], options].concat())
+    }
+
     /// The UUID that a profile has at Apple, for an MDM server.
     pub fn profile_uuid(&self, profile: &str, server: &str) -> String {
         let shown = self.object(&["profile", "show", profile]);
@@ -170,6 +190,30 @@ impl World {
     pub fn table(&self, server: &str) -> BTreeMap<String, Value> {
         let devices = self.objects(&["device", "list", "--server", server]);
         devices.into_iter().map(|device| (text(&device, "serial_number").to_owned(), device)).collect()
+    }
+
+    /// The devices that have a profile at Apple, in order.
+    #[track_caller]
+    pub fn have(&self, profile: &str, server: &str, at_apple: &str) -> Vec<String> {
+        let uuid = self.profile_uuid(profile, server);
+        let devices = self.apple.devices(at_apple).into_values();
+        devices
+            .filter(|device| device.profile_uuid.as_deref() == Some(&uuid))
+            .map(|device| device.serial_number)
+            .collect()
+    }
+
+    /// Brings `lab` to what is decided, and gives the assignments that it took: the profile, and the devices in order.
+    #[track_caller]
+    pub fn settle(&self) -> Vec<(String, Vec<String>)> {
+        let mark = self.apple.mark();
+        self.run(&["sync", "lab", "--force"]).exits(0);
+        self.assert_exact("lab", LAB);
+        let sent = self.apple.assignments(mark);
+        // Apple tells us of our own assignments; that is nothing new, and must not be under way when the next test begins.
+        self.run(&["sync", "lab", "--force"]).exits(0);
+        assert_eq!(self.apple.assignments(mark), sent, "the echo of an assignment is no reason for another");
+        sent
     }
 
     pub fn device(&self, serial: &str) -> Value {
@@ -204,9 +248,40 @@ impl World {
         table.values().zip(truth.values()).try_for_each(|(ours, theirs)| same(ours, theirs))
     }
 
+    /// What each file of an export says, by its path: two are the same when nothing was decided between them.
+    #[track_caller]
+    pub fn decided(&self) -> BTreeMap<String, String> {
+        let folder = tempfile::tempdir_in(self.home.path()).expect("a folder");
+        self.run(&["export", &folder.path().display().to_string()]).exits(0);
+        files(folder.path())
+    }
+
     pub fn has_key_file(&self) -> bool {
         Path::new(&self.data_dir()).join("master.key").is_file()
     }
+}
+
+/// The texts of a folder, by their paths in it.
+pub fn files(folder: &Path) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).expect("inside").display().to_string();
+            texts.insert(name, std::fs::read_to_string(&path).expect("a text"));
+        }
+    }
+    texts
+}
+
+/// The standard profile with a department.
+pub fn profile_of(department: &str) -> String {
+    STANDARD.replacen('{', &format!("{{ \"department\": \"{department}\", "), 1)
 }
 
 fn same(ours: &Value, theirs: &TruthDevice) -> Result<(), String> {

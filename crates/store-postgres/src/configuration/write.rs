@@ -98,11 +98,12 @@ async fn revision(transaction: &mut PgConnection, edit: &RevisionEdit, by: &Oper
     let document = revision.document.as_ref();
     let (secrets_id, secrets) =
         revision.secrets.as_ref().map(|(id, sealed)| (*id, sealed.0.as_slice())).unzip();
-    sqlx::query(
+    let id: i64 = sqlx::query_scalar(
         "-- add_revision
          INSERT INTO profile_revisions (profile_id, number, content, content_hash, document, document_hash, secrets,
              secrets_id, author, note, created_at)
-         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM profiles WHERE name = $1",
+         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM profiles WHERE name = $1
+         RETURNING id",
     )
     .bind(profile.as_str())
     .bind(i64::from(*number))
@@ -115,6 +116,19 @@ async fn revision(transaction: &mut PgConnection, edit: &RevisionEdit, by: &Oper
     .bind(text(&by.name))
     .bind(text(&revision.note))
     .bind(to_millis(by.now))
+    .fetch_one(&mut *transaction)
+    .await?;
+    // What Apple has of the same content it has of this one: a device that has it needs no assignment.
+    sqlx::query(
+        "-- publish_the_same
+         INSERT INTO published_profiles (server_id, revision_id, profile_uuid, at, differs)
+         SELECT p.server_id, $1, p.profile_uuid, p.at, p.differs
+         FROM profile_revisions r JOIN published_profiles p ON p.revision_id = r.id
+         WHERE r.content_hash = $2 AND p.profile_uuid IS NOT NULL ORDER BY p.server_id, p.id
+         ON CONFLICT (server_id, revision_id) DO NOTHING",
+    )
+    .bind(id)
+    .bind(&revision.content_hash)
     .execute(transaction)
     .await?;
     Ok(())

@@ -81,11 +81,12 @@ async fn revision(transaction: &mut SqliteConnection, edit: &RevisionEdit, by: &
     let document = revision.document.as_ref();
     let (secrets_id, secrets) =
         revision.secrets.as_ref().map(|(id, sealed)| (*id, sealed.0.as_slice())).unzip();
-    sqlx::query(
+    let id: i64 = sqlx::query_scalar(
         "-- add_revision
          INSERT INTO profile_revisions (profile_id, number, content, content_hash, document, document_hash, secrets,
              secrets_id, author, note, created_at)
-         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM profiles WHERE name = ?1",
+         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM profiles WHERE name = ?1
+         RETURNING id",
     )
     .bind(profile.as_str())
     .bind(number)
@@ -98,6 +99,20 @@ async fn revision(transaction: &mut SqliteConnection, edit: &RevisionEdit, by: &
     .bind(&by.name)
     .bind(&revision.note)
     .bind(by.now.timestamp_millis())
+    .fetch_one(&mut *transaction)
+    .await?;
+    // What Apple has of the same content it has of this one: a device that has it needs no assignment.
+    sqlx::query(
+        "-- publish_the_same
+         INSERT INTO published_profiles (server_id, revision_id, profile_uuid, at, differs)
+         SELECT p.server_id, ?1, p.profile_uuid, p.at, p.differs
+         FROM profile_revisions r INDEXED BY profile_revisions_by_content
+         CROSS JOIN published_profiles p ON p.revision_id = r.id
+         WHERE r.content_hash = ?2 AND p.profile_uuid IS NOT NULL ORDER BY p.server_id, p.id
+         ON CONFLICT (server_id, revision_id) DO NOTHING",
+    )
+    .bind(id)
+    .bind(&revision.content_hash)
     .execute(transaction)
     .await?;
     Ok(())

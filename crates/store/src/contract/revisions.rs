@@ -198,12 +198,18 @@ pub async fn revisions_that_say_the_same_share_what_apple_has(fixture: &dyn Fixt
     assert_eq!(store.published_as(world.server, hash).await?, Some(uuid("UUID-1")));
     assert_eq!(store.published_as(world.server, "nothing").await?, None);
     world.publish(&same, "UUID-1").await?;
+    // A later one that says the same is known from the beginning, wherever one of them is.
+    let later = store.add_profile(&profile_name("later"), says("one"), &operator(2)).await?;
+    for server in [world.server, elsewhere] {
+        let published = store.published_at(server, later.id).await?.expect("it is known");
+        assert_eq!(published.profile_uuid, Some(uuid("UUID-1")));
+    }
 
     store.forget_published(&world.lease, same.id).await?;
     assert_eq!(store.published_as(world.server, hash).await?, None);
     assert_eq!(store.published_as(elsewhere, hash).await?, Some(uuid("UUID-1")), "it is another one there");
     assert_eq!(store.published_as(world.server, &other.content_hash).await?, Some(uuid("UUID-2")));
-    for revision in [&one, &same] {
+    for revision in [&one, &same, &later] {
         let published = store.published_at(world.server, revision.id).await?.expect("it was published");
         assert_eq!(published.profile_uuid, None);
     }

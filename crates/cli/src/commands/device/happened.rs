@@ -58,6 +58,7 @@ pub fn words(event: &StoredEvent, profiles: &Profiles) -> String {
         }
         "device.held" => with(&format!("held by {by}"), text("reason")),
         "device.unheld" => format!("let go by {by}"),
+        "device.tagged" => format!("tagged by {by}: {}", tags(&data["was"], &data["tags"])),
         "device.retried" => format!("to be tried again, says {by} (it was {})", text("was")),
         kind => format!("{kind} {data}"),
     };
@@ -72,6 +73,18 @@ pub fn words(event: &StoredEvent, profiles: &Profiles) -> String {
 
 fn with(what: &str, reason: &str) -> String {
     if reason.is_empty() { what.to_owned() } else { format!("{what}: {reason}") }
+}
+
+/// `+new -old`.
+fn tags(was: &Value, are: &Value) -> String {
+    let all = |tags: &Value| -> Vec<String> {
+        let texts = tags.as_array().into_iter().flatten().filter_map(Value::as_str);
+        texts.map(str::to_owned).collect()
+    };
+    let (was, are) = (all(was), all(are));
+    let came = are.iter().filter(|tag| !was.contains(tag)).map(|tag| format!("+{tag}"));
+    let went = was.iter().filter(|tag| !are.contains(tag)).map(|tag| format!("-{tag}"));
+    came.chain(went).collect::<Vec<_>>().join(" ")
 }
 
 /// `color: RED → BLUE, asset_tag: nothing → A-1`.
@@ -135,6 +148,10 @@ mod tests {
         assert_eq!(told("device.held", json!({ "by": "anna", "reason": "" })), "held by anna");
         assert_eq!(told("device.removed", json!({ "by": "anna", "was": "assigned" })), "put away by anna");
         assert_eq!(told("device.removed", json!({ "was": "assigned" })), "it left this MDM server");
+        assert_eq!(
+            told("device.tagged", json!({ "by": "anna", "was": ["b", "x"], "tags": ["a", "x"] })),
+            "tagged by anna: +a -b"
+        );
         assert_eq!(told("device.melted", json!({ "a": 1 })), r#"device.melted {"a":1}"#);
     }
 }

@@ -25,7 +25,7 @@ pub async fn run(context: Context, command: Device) -> anyhow::Result<Exit> {
         Device::List { matching, limit, csv } => list::run(&context, *matching, limit, csv).await,
         Device::Explain { serial } => explain::run(&context, &serial).await,
         Device::Tag { devices, matching, filter, add, remove } => {
-            tag::run(&context, &devices, matching.then_some(*filter), add, remove).await
+            tag::run(&context, tag::Named { devices, matching, filter: *filter }, add, remove).await
         }
         Device::Undo => undo::run(&context).await,
         Device::Show { serial } => show::run(&context, &serial).await,

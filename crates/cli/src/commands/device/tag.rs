@@ -12,11 +12,18 @@ use crate::exit::{Exit, wrong};
 use crate::operate::{self, Done, Place};
 use crate::serials;
 
+/// Which devices somebody names.
+pub struct Named {
+    pub devices: Serials,
+    /// All that match `filter`, in place of `devices`.
+    pub matching: bool,
+    pub filter: Matching,
+}
+
 /// Gives devices tags and takes others away, and keeps how that is undone.
 pub async fn run(
     context: &Context,
-    devices: &Serials,
-    matching: Option<Matching>,
+    Named { devices, matching, filter }: Named,
     add: Vec<Tag>,
     remove: Vec<Tag>,
 ) -> anyhow::Result<Exit> {
@@ -27,8 +34,15 @@ pub async fn run(
         ));
     }
     let places = match matching {
-        Some(matching) => all_that_match(context, matching).await?,
-        None => operate::places(context, &serials::required(devices)?, None).await?,
+        true => all_that_match(context, filter).await?,
+        false if filter.everything() => operate::places(context, &serials::required(&devices)?, None).await?,
+        // Heeded or not, it would not be clear which devices are meant.
+        false => {
+            return Err(wrong(
+                "options like --family are for --matching; nothing was changed",
+                "give --matching for all devices that match them, or serial numbers without them",
+            ));
+        }
     };
     let mut what: Vec<String> = add.iter().map(|tag| format!("+{tag}")).collect();
     what.extend(remove.iter().map(|tag| format!("-{tag}")));

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use adelie_model::{ProfileName, SerialNumber, new_uuid};
 use adelie_profile::accounts::{
-    AccountSettings, AdministratorPassword, DEFAULT_ITERATIONS, PasswordHash, Variables,
+    AccountSettings, AdministratorPassword, DEFAULT_ITERATIONS, MissingValue, Variable, Variables,
 };
-use adelie_profile::commands::{Command, account_configuration, device_configured};
-use secrecy::ExposeSecret;
+use adelie_profile::commands::{Command, CommandError, account_configuration, device_configured};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::revisions;
+use super::revisions::{self, Known};
 use crate::context::Context;
 use crate::documents;
 use crate::exit::{Exit, wrong};
@@ -33,7 +33,8 @@ pub async fn run(
     password_out: Option<&Path>,
 ) -> anyhow::Result<Exit> {
     let known = revisions::find(context, name).await?;
-    let opened = documents::open(context, known.revision(known.head.in_force.number)?.clone()).await?;
+    let number = revision_of(context, &known, who).await?;
+    let opened = documents::open(context, known.revision(number)?.clone()).await?;
     let mut commands = Vec::new();
     if only != Some("DeviceConfigured") {
         match opened.document.accounts() {
@@ -72,6 +73,27 @@ pub async fn run(
     Ok(Exit::Done)
 }
 
+/// The revision that the device is to have, which is not the one in force when it is among the first of a roll-out.
+async fn revision_of(context: &Context, known: &Known, who: &Who) -> anyhow::Result<u32> {
+    let mut views = context.store.device(&who.serial).await?;
+    views.retain(|view| view.device.removed_at.is_none());
+    let name = &known.head.name;
+    let own = views.iter().find(|view| view.wanted_profile.as_ref() == Some(name));
+    match (
+        own.and_then(|view| view.wanted_revision),
+        views.first().and_then(|view| view.wanted_profile.as_ref()),
+    ) {
+        (Some(number), _) => return Ok(number),
+        (None, Some(other)) => {
+            context
+                .out
+                .note(&format!("{} is to have profile {other}, and these are of {name}", who.serial))?;
+        }
+        (None, None) => {}
+    }
+    Ok(known.head.in_force.number)
+}
+
 fn accounts_of(
     context: &Context,
     name: &ProfileName,
@@ -85,50 +107,61 @@ fn accounts_of(
         serial_number: Some(who.serial.to_string()),
         device_name: who.device_name.clone(),
     };
-    let hash = match &accounts.administrator {
-        Some(administrator) => Some(password(context, &administrator.password, password_out)?),
+    let made = match &accounts.administrator {
+        Some(administrator) => {
+            if matches!(administrator.password, AdministratorPassword::Generated) && password_out.is_none() {
+                return Err(wrong(
+                    "the administrator's password is generated for each device, and nothing would keep it",
+                    "give --password-out FILE; the file is made for you alone",
+                ));
+            }
+            Some(administrator.password.for_device(&*context.entropy, DEFAULT_ITERATIONS)?)
+        }
         None => None,
     };
     let uuid = new_uuid(context.clock.now(), &*context.entropy);
-    account_configuration(uuid, accounts, &variables, hash.as_ref()).map_err(|error| {
+    let hash = made.as_ref().map(|made| &made.hash);
+    let command = account_configuration(uuid, accounts, &variables, hash).map_err(|error| {
+        let hint = match &error {
+            CommandError::Variable { source: MissingValue(variable), .. } => missing(*variable),
+            _ => "change it in the profile, or what is given with --user, --full-name and --device-name",
+        };
         wrong(
             format!(
                 "profile {name} makes no AccountConfiguration for {}: {}",
                 who.serial,
                 adelie_scheduler::chain(&error)
             ),
-            "give what is missing with --user, --full-name or --device-name",
+            hint,
         )
-    })
-}
-
-/// The password of the administrator on this device. One that is made for it is written down first.
-fn password(
-    context: &Context,
-    password: &AdministratorPassword,
-    out: Option<&Path>,
-) -> anyhow::Result<PasswordHash> {
-    if matches!(password, AdministratorPassword::Generated) && out.is_none() {
-        return Err(wrong(
-            "the administrator's password is generated for each device, and nothing would keep it",
-            "give --password-out FILE; the file is made for you alone",
-        ));
-    }
-    let made = password.for_device(&*context.entropy, DEFAULT_ITERATIONS)?;
-    if let (Some(password), Some(path)) = (&made.generated, out) {
-        let written =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
-                file.write_all(password.expose_secret().as_bytes())?;
-                file.write_all(b"\n")?;
-                file.sync_all()
-            });
-        written.map_err(|error| {
-            wrong(
-                format!("{} cannot be written: {error}; nothing was made", path.display()),
-                "give another file",
-            )
-        })?;
+    })?;
+    // Not before there is a command that has it, and before that is printed: nothing else keeps it.
+    if let (Some(password), Some(path)) = (made.and_then(|made| made.generated), password_out) {
+        keep(&password, path)?;
         context.out.note(&format!("wrote the administrator's password to {}", path.display()))?;
     }
-    Ok(made.hash)
+    Ok(command)
+}
+
+/// What gives a variable its value.
+fn missing(variable: Variable) -> &'static str {
+    match variable {
+        Variable::PartialUpn => "give --user NAME, like robin@example.org",
+        Variable::UserName => "give --full-name TEXT",
+        Variable::DeviceName => "give --device-name TEXT",
+        Variable::SerialNumber => "give --serial SERIAL",
+    }
+}
+
+/// Writes a password to a file of its own, which must not be there.
+fn keep(password: &SecretString, path: &Path) -> anyhow::Result<()> {
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
+            file.write_all(password.expose_secret().as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()
+        });
+    written.map_err(|error| {
+        wrong(format!("{} cannot be written: {error}; nothing was made", path.display()), "give another file")
+    })
 }

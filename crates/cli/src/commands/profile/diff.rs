@@ -1,12 +1,13 @@
 use std::path::Path;
 
 use adelie_model::ProfileName;
-use adelie_profile::difference;
-use serde_json::json;
+use adelie_profile::{KeyChange, difference};
+use serde_json::{Value, json};
 
 use super::history::document;
 use super::{new, revisions};
 use crate::context::Context;
+use crate::documents;
 use crate::exit::{Exit, wrong};
 
 /// How it ends when there is a difference, so that scripts can tell.
@@ -22,8 +23,15 @@ pub async fn run(
     let known = revisions::find(context, name).await?;
     let changes = match file {
         Some(file) => {
-            let before = known.revision(from.unwrap_or(known.head.in_force.number))?;
-            difference(document(before), new::read(context, file)?.document.document())
+            let before = known.revision(from.unwrap_or(known.head.in_force.number))?.clone();
+            let before = documents::open(context, before).await?.document;
+            let after = new::read(context, file)?.document;
+            let mut changes = difference(before.document(), after.document());
+            let kept = after.needs_stored_secrets();
+            if !kept && before.secrets() != after.secrets() && !changes.iter().any(is_password) {
+                changes.push(another_password());
+            }
+            changes
         }
         None => {
             let to = known.revision(to.unwrap_or(known.head.newest))?;
@@ -47,4 +55,16 @@ pub async fn run(
         }
     }
     Ok(if changes.is_empty() { Exit::Done } else { DIFFERENCE })
+}
+
+const PASSWORD: &str = "accounts.administrator.password";
+
+fn is_password(change: &KeyChange) -> bool {
+    change.path == PASSWORD
+}
+
+/// That a password is another one, of which both documents say only that it is stored.
+fn another_password() -> KeyChange {
+    let word = |word: &str| Some(Value::from(word));
+    KeyChange { path: PASSWORD.to_owned(), before: word("stored"), after: word("another one") }
 }

@@ -61,6 +61,10 @@ impl Rules {
             }
             let behind = views.len() - at - 1;
             if let Some(earlier) = views[..at].iter().find(|earlier| earlier.takes_all_of(view)) {
+                // What is behind a rule that takes every device is told of once, with that rule.
+                if earlier.takes_all() {
+                    continue;
+                }
                 let by = earlier.entry.rule.name.clone();
                 let message = format!("every device that it matches is matched by rule \"{by}\" before it");
                 let fix = format!("move it before rule \"{by}\", or remove it");

@@ -11,6 +11,7 @@ use openssl::sha::Sha256;
 
 use super::folder;
 use crate::args::{Folder, Serials};
+use crate::commands::rule::named;
 use crate::context::Context;
 use crate::documents::{self, Opened, Sealer};
 use crate::exit::wrong;
@@ -48,7 +49,7 @@ impl Made {
         let prune = if folder.prune { Prune::Yes } else { Prune::No };
         let changes =
             changes(&configuration, &wanted, prune).map_err(|problems| refused(&folder.dir, &problems))?;
-        let edits = edits(&configuration, &changes)?;
+        let edits = edits(&configuration, &changes).map_err(|error| named(error, &configuration))?;
         let left_alone = if folder.prune { Vec::new() } else { left_alone(&configuration, &wanted) };
         let (effect, moved) = effect(context, &configuration, &edits, list).await?;
         let name = name(&configuration, &edits, &effect)?;

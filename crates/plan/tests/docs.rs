@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use adelie_plan::{FolderFile, Wanted};
+use adelie_plan::{FolderFile, Reader, Wanted};
+use adelie_profile::Format;
+use adelie_store::configuration::NewRevision;
 
 /// The fenced examples that begin with the name of a file, like `# rules.toml`.
 fn files() -> Vec<FolderFile> {
@@ -21,14 +23,22 @@ fn files() -> Vec<FolderFile> {
     files
 }
 
-fn read(file: &FolderFile) -> Wanted {
-    let no_profile = |_: &FolderFile, _| Err(vec!["the examples have no profile".to_owned()]);
-    let list = |path: &str| {
+/// The examples have no profile and one list.
+struct Examples;
+
+impl Reader for Examples {
+    fn profile(&self, file: &FolderFile, _: Format) -> Result<NewRevision, Vec<String>> {
+        Err(vec![format!("{} is a profile", file.path)])
+    }
+
+    fn serials(&self, path: &str) -> Result<Vec<String>, String> {
         assert_eq!(path, "lists/carts.csv");
         Ok(vec!["C02EXAMPLE01".to_owned()])
-    };
-    Wanted::read(std::slice::from_ref(file), &no_profile, &list)
-        .unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+}
+
+fn read(file: &FolderFile) -> Wanted {
+    Wanted::read(std::slice::from_ref(file), &Examples).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 #[test]

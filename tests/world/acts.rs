@@ -262,13 +262,17 @@ impl World {
         let engine = self.copies[copy].engine.clone();
         let (stop, witness) = (self.copies[copy].stop.clone(), Arc::clone(&self.witness));
         self.spawner.spawn(copy, async move {
-            witness.accepts_removals(copy, server, accept_removals);
+            if accept_removals {
+                witness.accepts_removals(copy, server, true);
+            }
             let request = Request::Sync { full, force: true, accept_removals, by: "kim".to_owned() };
             let worked = engine.work(server_id(server), &request, &Unobserved, &stop).await;
             if let Err(error @ WorkError::Defect(_)) = worked {
                 witness.violation(format!("copy {copy}: {error}"));
             }
-            witness.accepts_removals(copy, server, false);
+            if accept_removals {
+                witness.accepts_removals(copy, server, false);
+            }
         });
     }
 }

@@ -56,7 +56,7 @@ pub struct State {
     /// The cursor with which Apple has answered in this run although it was sent.
     stuck: BTreeMap<(Owner, usize), String>,
     /// Copies that an operator has told to accept removals.
-    accepting: BTreeSet<(Owner, usize)>,
+    accepting: BTreeMap<(Owner, usize), u32>,
     /// Requests by MDM server and hour, and how much was done in that hour to bring them on.
     requests: BTreeMap<(usize, i64), u64>,
     reasons: BTreeMap<i64, u64>,
@@ -259,13 +259,11 @@ impl Witness {
         self.state().to_settle.entry(key).or_default().push(answered);
     }
 
-    pub fn accepts_removals(&self, copy: Owner, server: usize, accepts: bool) {
+    /// A sync for which an operator accepts removals begins or ends. Several may be under way in a copy.
+    pub fn accepts_removals(&self, copy: Owner, server: usize, begins: bool) {
         let mut state = self.state();
-        if accepts {
-            state.accepting.insert((copy, server));
-        } else {
-            state.accepting.remove(&(copy, server));
-        }
+        let accepting = state.accepting.entry((copy, server)).or_default();
+        *accepting = if begins { *accepting + 1 } else { accepting.saturating_sub(1) };
     }
 
     /// A copy is another process from now on.

@@ -77,6 +77,7 @@ struct Rows {
 impl Rows {
     fn device(&mut self, device: &Device, epoch: i64) -> Attempt<()> {
         let Device { actual, assignment, .. } = device;
+        debug_assert!(device.tags.is_empty(), "a device that is new has no tags");
         self.bytes.extend(COLUMNS.to_be_bytes());
         self.number(Some(device.server.0));
         self.text(Some(device.serial.as_str().into()));

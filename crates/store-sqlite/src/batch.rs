@@ -111,8 +111,9 @@ fn put_query((place, devices): (usize, &[Device]), epoch: i64, put: Put) -> Atte
     let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
     for device in devices {
         query = bind(query, device)?.bind(epoch);
-        if let Put::Upsert = put {
-            query = query.bind(tags(device)?);
+        match put {
+            Put::Insert => debug_assert!(device.tags.is_empty(), "a device that is new has no tags"),
+            Put::Upsert => query = query.bind(tags(device)?),
         }
     }
     Ok(query)

@@ -129,7 +129,7 @@ impl Witness {
             return;
         }
         self.see("removals");
-        let accepted = self.state().accepting.contains(&(copy, number(server)));
+        let accepted = self.state().accepting.get(&(copy, number(server))).is_some_and(|syncs| *syncs > 0);
         let plausible = absent < present && (absent <= 5 || absent <= present / 10);
         if !accepted && !plausible {
             self.violation(format!(

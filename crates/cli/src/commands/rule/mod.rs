@@ -3,8 +3,8 @@ mod list;
 mod test;
 
 use adelie_model::RuleName;
-use adelie_store::StoreError;
 use adelie_store::configuration::{Change, Configuration};
+use adelie_store::{ConfigurationError, StoreError};
 
 use crate::args::Rule;
 use crate::context::Context;
@@ -57,6 +57,9 @@ pub fn named(error: StoreError, configuration: &Configuration) -> anyhow::Error 
             "profiles",
         ),
         StoreError::Exists { what: "rule", name } => format!("see it with `adelie rule show {name}`"),
+        StoreError::Configuration(ConfigurationError::InUse { .. }) => {
+            "nothing was changed; give these another profile first".to_owned()
+        }
         StoreError::Configuration(_) => "nothing was changed".to_owned(),
         _ => return error.into(),
     };

@@ -33,5 +33,6 @@ mod server_settings;
 mod tags;
 mod token_files;
 mod token_states;
+mod walkthrough;
 mod whole_way;
 mod wrong_input;

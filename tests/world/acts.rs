@@ -1,7 +1,6 @@
 //! What happens in a world: time and faults, Apple's portal, an operator.
 
 use adelie_model::Clock;
-use adelie_rules::Scope;
 use adelie_scheduler::{Request, Unobserved, WorkError};
 use adelie_simulator::control::{
     AddDevices, ChangeDevices, Choice, CursorFate, EndSessions, FailDevices, FetchProfile, MoveDevices,
@@ -15,7 +14,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 use crate::operation::{Apple, Drift, Mishap, Move, Operation, Order, Path, Trouble};
-use crate::world::{APPLE_NAMES, COPIES, World, profile_name, serial, server_id};
+use crate::world::{APPLE_NAMES, COPIES, World, serial, server_id};
 
 impl World {
     pub fn perform(&mut self, one: &Move) {
@@ -193,12 +192,17 @@ impl World {
     }
 
     fn order(&mut self, server: usize, what: &Order) {
+        if self.wish(server, what) {
+            return;
+        }
         let (id, by) = (server_id(server), self.operator());
         match what {
-            Order::Default(number) => {
-                let defaults = [(Scope::Any, number.map(|number| profile_name(number % 2)))];
-                self.block_on(self.store.set_defaults(id, &defaults, &by)).expect("both profiles are there");
-            }
+            // These are wishes.
+            Order::Default(_)
+            | Order::Revise { .. }
+            | Order::RollOut { .. }
+            | Order::Rule { .. }
+            | Order::Mark { .. } => {}
             Order::Hold { which } => {
                 self.operate(server, *which, 1, &Action::Hold { reason: "a test".to_owned() });
             }
@@ -236,7 +240,7 @@ impl World {
         }
     }
 
-    fn operate(&self, server: usize, which: u8, count: u8, action: &Action) {
+    pub fn operate(&self, server: usize, which: u8, count: u8, action: &Action) {
         let serials: Vec<_> = self.model.any(server, which, count).iter().map(|s| serial(s)).collect();
         let by = self.operator();
         let operating = self.store.operate(server_id(server), &serials, action, &by);

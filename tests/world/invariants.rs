@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use adelie_model::{AssignState, Clock, Device, DriftMode, ProfileStatus, ProfileUuid};
+use adelie_model::{AssignState, Clock, Device, DriftMode, ProfileStatus, ProfileUuid, RevisionId};
 use adelie_simulator::TruthDevice;
 use adelie_store::{DeviceFilter, MdmServer, StoredEvent};
 use serde_json::Value;
 
+use crate::wishes::wanted;
 use crate::world::{APPLE_NAMES, World, server_id};
 
 impl World {
@@ -107,11 +108,7 @@ impl World {
     fn check_assignments(&self, server: usize, when: &str, counts: impl Fn(&str) -> bool) {
         let (row, truth, now) = (self.row(server), self.truth(server), self.clock.now());
         let report_only = row.sync.drift == Some(DriftMode::Report);
-        let default = self.block_on(self.store.defaults(server_id(server))).expect("the store answers").pop();
-        let wanted = default.map(|default| {
-            let published = self.store.published_at(server_id(server), default.revision);
-            (default.revision, self.block_on(published).expect("the store answers"))
-        });
+        let decided = self.what_is_decided();
         for (serial, device) in self.stored(server).into_iter().filter(|(serial, _)| counts(serial)) {
             let assignment = &device.assignment;
             let wrong = |what: String| {
@@ -129,16 +126,19 @@ impl World {
                 wrong("its time has passed".to_owned());
             }
             let Some(shown) = truth.get(&serial).filter(|_| device.removed_at.is_none()) else { continue };
-            match (&wanted, &device.hold, assignment.state) {
-                (_, Some(_), AssignState::Held) | (None, None, AssignState::Unmatched) => {}
-                (_, Some(_), _) | (None, None, _) => wrong("it should be held or unmatched".to_owned()),
-                (Some(_), None, AssignState::Drifted) if report_only => {}
-                (Some((revision, published)), None, state) => {
-                    let uuid = published.as_ref().and_then(|published| published.profile_uuid.as_ref());
-                    let uuid = uuid.map(ProfileUuid::as_str);
-                    if assignment.wanted != Some(*revision)
-                        || uuid.is_none()
-                        || shown.profile_uuid.as_deref() != uuid
+            let wanted = wanted(&decided, server, &device);
+            match (wanted.is_empty(), &device.hold, assignment.state) {
+                (_, Some(_), AssignState::Held) | (true, None, AssignState::Unmatched) => {}
+                (_, Some(_), _) | (true, None, _) => wrong("it should be held or unmatched".to_owned()),
+                (false, None, AssignState::Drifted) if report_only => {}
+                (false, None, state) => {
+                    let revision = assignment.wanted.filter(|revision| wanted.contains(revision));
+                    if revision.is_none() {
+                        wrong(format!("{:?} is wanted, and it is to be of {wanted:?}", assignment.wanted));
+                    }
+                    let uuid = revision.and_then(|revision| self.uuid(server, revision));
+                    if uuid.is_none()
+                        || shown.profile_uuid.as_deref() != uuid.as_ref().map(ProfileUuid::as_str)
                     {
                         wrong(format!("{uuid:?} is wanted and Apple shows {:?}", shown.profile_uuid));
                     }
@@ -148,6 +148,12 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Apple's name of a revision at an MDM server.
+    fn uuid(&self, server: usize, revision: RevisionId) -> Option<ProfileUuid> {
+        let published = self.block_on(self.store.published_at(server_id(server), revision));
+        published.expect("the store answers").and_then(|published| published.profile_uuid)
     }
 
     /// I3: each device's history has every arrival and departure once, and ends in what is so.

@@ -12,6 +12,7 @@ mod network;
 mod operation;
 mod scenes;
 mod watched_store;
+mod wishes;
 mod witness;
 mod world;
 
@@ -51,7 +52,9 @@ fn every_world_comes_right() {
     println!("{cases} worlds from seed {seed}; in them {seen:?}");
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     // A world in which nothing happens proves nothing.
-    for what in ["pages", "settlements", "throttled answers", "waits", "removals", "lost cursors", "lies"] {
+    for what in
+        ["pages", "settlements", "throttled answers", "waits", "removals", "lost cursors", "lies", "wishes"]
+    {
         assert!(
             seen.get(what).is_some_and(|times| *times > u64::from(cases) / 50),
             "hardly any {what}: {seen:?}"

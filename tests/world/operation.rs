@@ -226,16 +226,64 @@ pub enum Lie {
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     Default(Option<u8>),
-    Hold { which: u8 },
-    Unhold { which: u8 },
-    Retry { which: u8, count: u8, force: bool },
-    Archive { which: u8 },
-    Sync { copy: u8, full: bool, accept_removals: bool },
-    Refresh { copy: u8, which: u8, add: bool },
+    Hold {
+        which: u8,
+    },
+    Unhold {
+        which: u8,
+    },
+    Retry {
+        which: u8,
+        count: u8,
+        force: bool,
+    },
+    Archive {
+        which: u8,
+    },
+    Sync {
+        copy: u8,
+        full: bool,
+        accept_removals: bool,
+    },
+    Refresh {
+        copy: u8,
+        which: u8,
+        add: bool,
+    },
     Pause,
     Resume,
     Drift(DriftMode),
     RetryProfiles,
+    /// A new revision of a profile, for so many percent of its devices; 100 puts it in force.
+    Revise {
+        profile: u8,
+        percent: u8,
+    },
+    /// A step of the roll-out of a revision, if there is one under way.
+    RollOut {
+        profile: u8,
+        step: Step,
+    },
+    /// The rule that gives a profile to devices with a tag comes, or goes when it is there.
+    Rule {
+        profile: u8,
+        limited: bool,
+    },
+    /// Devices get that tag, or lose it.
+    Mark {
+        which: u8,
+        count: u8,
+        on: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Percent(u8),
+    Pause,
+    Continue,
+    Abort,
 }
 
 impl Path {

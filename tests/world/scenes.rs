@@ -5,7 +5,7 @@ use adelie_simulator::{Arrival, Departure, SameCursor};
 use proptest::prelude::*;
 
 use crate::operation::{
-    Apple, Case, Drift, Fate, Lie, Mishap, Move, Operation, Order, Path, StoreFault, Then, Trouble,
+    Apple, Case, Drift, Fate, Lie, Mishap, Move, Operation, Order, Path, Step, StoreFault, Then, Trouble,
 };
 
 /// Worlds in which up to so many scenes happen.
@@ -38,6 +38,7 @@ fn scenes() -> impl Strategy<Value = Vec<Move>> {
         3 => takeovers(),
         1 => repeats(),
         1 => torn_pages(),
+        2 => many_wishes(),
     ]
 }
 
@@ -268,6 +269,34 @@ fn lies() -> impl Strategy<Value = Lie> {
     ]
 }
 
+/// What is wanted beside the defaults: revisions step by step, a rule, and the tag that it looks at.
+fn wishes() -> impl Strategy<Value = Order> {
+    let percent = || prop_oneof![1 => 1u8..99, 1 => Just(100)];
+    let step = prop_oneof![
+        2 => percent().prop_map(Step::Percent),
+        1 => Just(Step::Pause),
+        1 => Just(Step::Continue),
+        1 => Just(Step::Abort),
+    ];
+    prop_oneof![
+        3 => (0u8..2, percent()).prop_map(|(profile, percent)| Order::Revise { profile, percent }),
+        3 => (0u8..2, step).prop_map(|(profile, step)| Order::RollOut { profile, step }),
+        2 => (0u8..2, any::<bool>()).prop_map(|(profile, limited)| Order::Rule { profile, limited }),
+        3 => (any::<u8>(), 1u8..9, prop::bool::weighted(0.7))
+            .prop_map(|(which, count, on)| Order::Mark { which, count, on }),
+    ]
+}
+
+/// Other wishes of every kind, one after the other, with somebody who works on them.
+fn many_wishes() -> impl Strategy<Value = Vec<Move>> {
+    let wish = (0u8..2, wishes(), thens())
+        .prop_map(|(server, what, then)| Move { what: Operation::Operator { server, what }, then });
+    (prop::collection::vec(wish, 2..5), 0u8..3, thens()).prop_map(|(mut moves, copy, then)| {
+        moves.push(Move { what: Operation::Wake(copy), then });
+        moves
+    })
+}
+
 fn orders() -> impl Strategy<Value = Order> {
     let which = any::<u8>;
     let default = prop_oneof![1 => Just(None), 3 => Just(Some(0)), 3 => Just(Some(1))];
@@ -286,5 +315,6 @@ fn orders() -> impl Strategy<Value = Order> {
         1 => Just(Order::Resume),
         1 => drift.prop_map(Order::Drift),
         1 => Just(Order::RetryProfiles),
+        3 => wishes(),
     ]
 }

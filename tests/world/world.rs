@@ -10,14 +10,12 @@ use adelie_model::{
 use adelie_rules::Scope;
 use adelie_scheduler::{Connector, Engine, Settings, WorkError, secrets};
 use adelie_simulator::{Simulator, TokenShape};
-use adelie_store::configuration::NewRevision;
 use adelie_store::{
     MasterKey, NewServer, NewServerToken, Operator, SealError, Sealed, Store, StoreError, StoredKey, Vault,
 };
 use adelie_store_sqlite::SqliteStore;
 use adelie_token::TokenKey;
 use chrono::TimeDelta;
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +26,7 @@ use crate::model::Model;
 use crate::network::{Gate, Network};
 use crate::operation::{Case, Fate, Then};
 use crate::watched_store::WatchedStore;
+use crate::wishes::revision;
 use crate::witness::Witness;
 
 pub const COPIES: usize = 3;
@@ -59,6 +58,8 @@ pub struct World {
     /// Whether assignments of a first import leave before their pages are stored.
     sends_first: bool,
     starts: u64,
+    /// The number of the newest revision of all profiles; no two of them say the same.
+    pub revisions: u32,
     _folder: TempDir,
 }
 
@@ -123,6 +124,7 @@ impl World {
             model: Model::default(),
             sends_first: case.page.is_multiple_of(2),
             starts: 0,
+            revisions: 1,
             clock,
             apple,
             network,
@@ -185,12 +187,7 @@ impl World {
             }
             for number in 0..2 {
                 let name = profile_name(number);
-                let content =
-                    json!({ "profile_name": name.to_string(), "url": "https://mdm.example/enroll" });
-                let content = content.as_object().cloned().unwrap_or_default();
-                let content_hash = format!("{number:064x}");
-                let revision = NewRevision { content, content_hash, ..NewRevision::default() };
-                self.store.add_profile(&name, revision, &self.operator()).await?;
+                self.store.add_profile(&name, revision(&name, number.into()), &self.operator()).await?;
             }
             for (server, default) in case.defaults.iter().enumerate() {
                 if let Some(number) = default {

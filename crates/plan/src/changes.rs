@@ -74,9 +74,10 @@ fn profile_change(now: &Configuration, wanted: &WantedProfile) -> Option<Change>
         return Some(Change::AddProfile { name, revision });
     };
     let hash = revision.hash();
-    // A revision that is being rolled out goes on; its author decides when it is in force.
+    // A revision that is being rolled out goes on, whether the folder has it or what is in force: its author decides
+    // when it is in force, and an export in the middle of a roll-out leads to no change.
     let staged = head.staged.as_ref().is_some_and(|staged| staged.revision.hash == hash);
-    if staged || (head.staged.is_none() && head.in_force.hash == hash) {
+    if staged || head.in_force.hash == hash {
         return None;
     }
     Some(Change::Revise { profile: name, seen: Some(head.newest), revision, percent: 100 })

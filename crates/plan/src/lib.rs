@@ -27,4 +27,4 @@ pub use export::{ExportedProfile, export};
 pub use file::Problem;
 pub use rules_file::WantedRule;
 pub use servers_file::WantedServer;
-pub use wanted::{FolderFile, Wanted, WantedProfile};
+pub use wanted::{FolderFile, Reader, Wanted, WantedProfile};

@@ -3,6 +3,7 @@ use adelie_profile::Format;
 use adelie_rules::{Condition, Field};
 use serde::{Deserialize, Serialize};
 
+use crate::Reader;
 use crate::file::{Problem, read};
 
 /// A rule as a folder wants it.
@@ -41,12 +42,12 @@ pub(crate) struct RuleEntry {
     pub(crate) serials: Option<String>,
 }
 
-/// Reads the rules of a folder. `list` gives the serial numbers of a file in it.
+/// Reads the rules of a folder.
 pub(crate) fn rules(
     file: &str,
     text: &str,
     format: Format,
-    list: &dyn Fn(&str) -> Result<Vec<String>, String>,
+    reader: &dyn Reader,
 ) -> Result<Vec<WantedRule>, Vec<Problem>> {
     let content: RulesFile = read(file, text, format).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
@@ -59,7 +60,7 @@ pub(crate) fn rules(
         }
         let mut conditions = entry.when;
         if let Some(path) = &entry.serials {
-            let serials = list(path).and_then(|serials| {
+            let serials = reader.serials(path).and_then(|serials| {
                 Condition::values(Field::Serial, serials).map_err(|error| error.to_string())
             });
             match serials {

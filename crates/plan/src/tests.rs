@@ -1,4 +1,5 @@
 use adelie_model::{DriftMode, ProfileId, ProfileName, RevisionId, RuleId, ServerId};
+use adelie_profile::Format;
 use adelie_rules::{Condition, Scope};
 use adelie_store::SyncSettings;
 use adelie_store::configuration::{
@@ -30,17 +31,25 @@ fn file(path: &str, text: &str) -> FolderFile {
     FolderFile { path: path.to_owned(), text: text.to_owned() }
 }
 
-/// Reads a folder whose profiles are one word each and whose lists are words with spaces between.
-fn read(files: &[FolderFile]) -> Result<Wanted, Vec<Problem>> {
-    let profile = |file: &FolderFile, _| match file.text.trim() {
-        "bad" => Err(vec!["it is bad".to_owned()]),
-        word => Ok(says(word)),
-    };
-    let list = |path: &str| {
-        let list = files.iter().find(|file| file.path == path).ok_or("there is no such file".to_owned())?;
+/// Profiles are one word each, and lists are words with spaces between.
+struct Words<'f>(&'f [FolderFile]);
+
+impl Reader for Words<'_> {
+    fn profile(&self, file: &FolderFile, _: Format) -> Result<NewRevision, Vec<String>> {
+        match file.text.trim() {
+            "bad" => Err(vec!["it is bad".to_owned()]),
+            word => Ok(says(word)),
+        }
+    }
+
+    fn serials(&self, path: &str) -> Result<Vec<String>, String> {
+        let list = self.0.iter().find(|file| file.path == path).ok_or("there is no such file".to_owned())?;
         Ok(list.text.split_whitespace().map(str::to_owned).collect())
-    };
-    Wanted::read(files, &profile, &list)
+    }
+}
+
+fn read(files: &[FolderFile]) -> Result<Wanted, Vec<Problem>> {
+    Wanted::read(files, &Words(files))
 }
 
 fn school() -> Configuration {
@@ -171,11 +180,9 @@ fn a_roll_out_goes_on() {
         let wanted = read(&[file("profiles/macs.toml", word)]).expect("it reads");
         changes(&now, &wanted, Prune::No).expect("good names")
     };
-    assert_eq!(changes_by("new"), []);
-    assert!(
-        matches!(&changes_by("old")[..], [Change::Revise { percent: 100, .. }]),
-        "the folder says otherwise"
-    );
+    assert_eq!((changes_by("new"), changes_by("old")), (Vec::new(), Vec::new()));
+    let third = changes_by("third");
+    assert!(matches!(&third[..], [Change::Revise { percent: 100, .. }]), "the folder says otherwise");
 }
 
 #[test]

@@ -34,17 +34,27 @@ pub struct FolderFile {
     pub text: String,
 }
 
+/// What reading a folder needs of the world.
+pub trait Reader {
+    /// Reads and checks a file with a profile.
+    ///
+    /// # Errors
+    /// What is wrong with it, a line for each mistake.
+    fn profile(&self, file: &FolderFile, format: Format) -> Result<NewRevision, Vec<String>>;
+
+    /// The serial numbers in a file, by its path in the folder.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn serials(&self, path: &str) -> Result<Vec<String>, String>;
+}
+
 impl Wanted {
-    /// Reads a folder. `profile` reads and checks a file with a profile, `list` a file with serial numbers; both by their
-    /// path in the folder.
+    /// Reads a folder.
     ///
     /// # Errors
     /// Everything that is wrong with its files, all at once.
-    pub fn read(
-        files: &[FolderFile],
-        profile: &dyn Fn(&FolderFile, Format) -> Result<NewRevision, Vec<String>>,
-        list: &dyn Fn(&str) -> Result<Vec<String>, String>,
-    ) -> Result<Self, Vec<Problem>> {
+    pub fn read(files: &[FolderFile], reader: &dyn Reader) -> Result<Self, Vec<Problem>> {
         let mut wanted = Self::default();
         let mut problems = Vec::new();
         let mut servers: Option<&str> = None;
@@ -59,13 +69,13 @@ impl Wanted {
                 continue;
             };
             match (folder, stem) {
-                ("profiles", stem) => match self::profile(&mut wanted, stem, file, format, profile) {
+                ("profiles", stem) => match profile(&mut wanted, stem, file, format, reader) {
                     Ok(()) => {}
                     Err(wrong) => problems.extend(wrong),
                 },
                 ("", "rules") => match rules.replace(path) {
                     Some(other) => problems.push(twice(path, other)),
-                    None => match rules_file::rules(path, &file.text, format, list) {
+                    None => match rules_file::rules(path, &file.text, format, reader) {
                         Ok(rules) => wanted.rules = Some(rules),
                         Err(wrong) => problems.extend(wrong),
                     },
@@ -101,7 +111,7 @@ fn profile(
     stem: &str,
     file: &FolderFile,
     format: Format,
-    read: &dyn Fn(&FolderFile, Format) -> Result<NewRevision, Vec<String>>,
+    reader: &dyn Reader,
 ) -> Result<(), Vec<Problem>> {
     let problem = |message: String| Problem::new(&file.path, message);
     let name: ProfileName = stem.parse().map_err(|error| vec![problem(format!("{error}"))])?;
@@ -109,7 +119,8 @@ fn profile(
     if profiles.iter().any(|profile| profile.name == name) {
         return Err(vec![problem(format!("there is another file for profile {name}: remove one"))]);
     }
-    let revision = read(file, format).map_err(|wrong| wrong.into_iter().map(problem).collect::<Vec<_>>())?;
+    let revision = reader.profile(file, format);
+    let revision = revision.map_err(|wrong| wrong.into_iter().map(problem).collect::<Vec<_>>())?;
     profiles.push(WantedProfile { name, revision });
     Ok(())
 }

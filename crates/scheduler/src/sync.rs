@@ -67,7 +67,7 @@ impl Fetched {
 /// Pages on their way to the store, in their order.
 enum Group {
     /// Their assignments are under way.
-    Flight(Flight),
+    Flight(Box<Flight>),
     /// They are stored before anything is sent; whoever made them waits for it.
     Pages(Vec<PageCommit>, oneshot::Sender<()>),
 }
@@ -240,7 +240,7 @@ impl<'a> Syncer<'a> {
                         if let Some(departure) = departure {
                             let _ = departing.send(departure).await;
                         }
-                        room.send(Group::Flight(flight));
+                        room.send(Group::Flight(Box::new(flight)));
                         continue;
                     }
                     Err(back) => pages = back,
@@ -258,7 +258,7 @@ impl<'a> Syncer<'a> {
     async fn write(&self, mut groups: mpsc::Receiver<Group>) -> Result<(), WorkError> {
         while let Some(group) = groups.recv().await {
             match group {
-                Group::Flight(flight) => import::store(self.job, flight).await?,
+                Group::Flight(flight) => import::store(self.job, *flight).await?,
                 Group::Pages(pages, written) => {
                     self.commit(&pages).await?;
                     // Nobody waits any more when somebody else has failed.

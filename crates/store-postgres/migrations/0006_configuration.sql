@@ -39,6 +39,9 @@ ALTER TABLE profile_revisions
     ADD COLUMN note text NOT NULL DEFAULT '',
     ADD CONSTRAINT profile_revisions_document_whole CHECK ((document IS NULL) = (document_hash IS NULL)),
     ADD CONSTRAINT profile_revisions_secrets_whole CHECK ((secrets IS NULL) = (secrets_id IS NULL));
+ALTER TABLE profile_revisions ADD COLUMN in_force_at timestamptz;
+UPDATE profile_revisions SET in_force_at = created_at WHERE id IN (SELECT in_force_id FROM profiles);
+COMMENT ON COLUMN profile_revisions.in_force_at IS 'When it was put in force; NULL when it never was.';
 CREATE INDEX profile_revisions_by_content ON profile_revisions (content_hash);
 COMMENT ON COLUMN profile_revisions.document IS 'The profile in our own form, without secrets.';
 COMMENT ON COLUMN profile_revisions.document_hash IS 'Hash of the document, hex.';

@@ -73,7 +73,8 @@ macro_rules! revisions {
     ($on:literal) => {
         concat!(
             "SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.document, r.document_hash,
-                 r.secrets IS NOT NULL AS has_secrets, r.author, r.note, r.created_at
+                 r.secrets IS NOT NULL AS has_secrets, r.author, r.note, r.created_at,
+                 r.in_force_at
              FROM profiles p JOIN profile_revisions r ON ",
             $on
         )

@@ -189,6 +189,7 @@ pub(crate) struct RevisionRow {
     author: String,
     note: String,
     created_at: Timestamp,
+    in_force_at: Option<Timestamp>,
 }
 
 impl TryFrom<RevisionRow> for Revision {
@@ -210,6 +211,7 @@ impl TryFrom<RevisionRow> for Revision {
             author: row.author,
             note: row.note,
             created_at: row.created_at,
+            in_force_at: row.in_force_at,
         })
     }
 }

@@ -34,6 +34,8 @@ ALTER TABLE profile_revisions ADD COLUMN secrets_id BLOB -- A UUID; the seal of 
     CONSTRAINT profile_revisions_secrets_whole CHECK ((secrets IS NULL) = (secrets_id IS NULL));
 ALTER TABLE profile_revisions ADD COLUMN author TEXT NOT NULL DEFAULT ''; -- Empty when it is not known.
 ALTER TABLE profile_revisions ADD COLUMN note TEXT NOT NULL DEFAULT ''; -- What its author says about it.
+ALTER TABLE profile_revisions ADD COLUMN in_force_at INTEGER; -- When it was put in force; NULL when it never was.
+UPDATE profile_revisions SET in_force_at = created_at WHERE id IN (SELECT in_force_id FROM profiles);
 CREATE INDEX profile_revisions_by_content ON profile_revisions (content_hash);
 CREATE INDEX server_defaults_by_profile ON server_defaults (profile_id);
 

@@ -20,7 +20,8 @@ macro_rules! revisions {
     ($on:literal) => {
         concat!(
             "SELECT r.id, r.profile_id, p.name, r.number, r.content, r.content_hash, r.document, r.document_hash,
-                 r.secrets IS NOT NULL AS has_secrets, r.author, r.note, r.created_at
+                 r.secrets IS NOT NULL AS has_secrets, r.author, r.note, r.created_at,
+                 r.in_force_at
              FROM profiles p JOIN profile_revisions r ON ",
             $on
         )
@@ -238,6 +239,7 @@ fn revision(row: &SqliteRow) -> Attempt<Revision> {
         author: row.try_get("author")?,
         note: row.try_get("note")?,
         created_at: moment("profile_revisions.created_at", row.try_get("created_at")?)?,
+        in_force_at: rows::maybe("profile_revisions.in_force_at", row.try_get("in_force_at")?)?,
     })
 }
 

@@ -31,6 +31,8 @@ pub struct Revision {
     pub note: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was put in force; `None` when it never was, as after a roll-out that was aborted.
+    pub in_force_at: Option<Timestamp>,
 }
 
 /// What came of defining a revision at Apple.

@@ -9,7 +9,7 @@ mod outage;
 mod process;
 mod world;
 
-pub use apple::{Apple, get, these};
+pub use apple::{Apple, LAB, get, these};
 pub use database::Database;
 pub use ledger::Ledger;
 pub use outage::Outage;

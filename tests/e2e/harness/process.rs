@@ -10,6 +10,9 @@ use super::DEADLINE;
 
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
+/// The program under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_adelie");
+
 /// A run of the binary that has ended.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -76,25 +79,44 @@ impl Background {
 
     /// As [`Background::start`], with something on its standard input.
     pub fn fed(home: &Path, env: &[(String, String)], args: &[&str], input: Stdio) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        Self::spawn(command, format!("adelie {}", args.join(" ")), home, env, input)
+    }
+
+    /// Starts a shell in which the binary is found as `adelie`. The shell stops at the first command that fails.
+    pub fn shell(home: &Path, env: &[(String, String)], script: &str) -> Self {
+        let folder = Path::new(BINARY).parent().expect("a folder").to_owned();
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&others)));
+        let mut command = Command::new("sh");
+        command.args(["-eu", "-c", script]).env_clear().env("PATH", path.expect("a search path"));
+        Self::spawn(command, script.to_owned(), home, env, Stdio::null())
+    }
+
+    fn spawn(
+        mut command: Command,
+        line: String,
+        home: &Path,
+        env: &[(String, String)],
+        input: Stdio,
+    ) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let outputs = home.join("outputs");
         std::fs::create_dir_all(&outputs).expect("a folder for outputs");
         // Files, because a pipe that nobody reads would stop the program.
         let stdout = outputs.join(format!("{number}.out"));
         let stderr = outputs.join(format!("{number}.err"));
-        let child = Command::new(env!("CARGO_BIN_EXE_adelie"))
-            .args(args)
-            .env_clear()
+        let child = command
             .env("HOME", home)
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             .current_dir(home)
             .stdin(input)
             .stdout(File::create(&stdout).expect("a file"))
             .stderr(File::create(&stderr).expect("a file"))
             .spawn()
-            .expect("the binary starts");
-        Self { line: format!("adelie {}", args.join(" ")), child, stdout, stderr }
+            .expect("it starts");
+        Self { line, child, stdout, stderr }
     }
 
     /// Ends it as a power cut would.

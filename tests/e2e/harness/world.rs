@@ -120,6 +120,11 @@ impl World {
         Background::start(self.home.path(), &all, args)
     }
 
+    /// Runs a script in a shell that finds the binary as `adelie`, beside the data directory.
+    pub fn shell(&self, script: &str) -> Run {
+        Background::shell(self.home.path(), &self.env, script).wait()
+    }
+
     /// Starts the binary and lets it run.
     pub fn start(&self, args: &[&str]) -> Background {
         Background::start(self.home.path(), &self.env, args)

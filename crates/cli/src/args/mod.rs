@@ -126,6 +126,12 @@ pub enum Command {
     Apply(Apply),
     /// Write profiles, rules and settings to a folder
     Export(Export),
+    /// Show who changed what of profiles, rules, defaults and settings, newest first
+    Changes {
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
     /// Run the service: sync and assign by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do

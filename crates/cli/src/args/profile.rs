@@ -87,7 +87,7 @@ It ends with 2 when there is a difference, else with 0.")]
     Rollback {
         /// Its name
         name: ProfileName,
-        /// The revision to go back to; otherwise the one before the one in force
+        /// The revision to go back to; otherwise the one that was in force before
         #[arg(long, value_name = "N")]
         to: Option<u32>,
         /// Why, for those who look later

@@ -107,6 +107,9 @@ pub struct Patch {
     /// These conditions in place of all it has
     #[arg(long, value_name = "FIELD=PATTERN[,PATTERN…]")]
     pub when: Vec<Condition>,
+    /// No condition at all, so that it takes every device
+    #[arg(long, conflicts_with_all = ["when", "add", "add_serials", "remove", "remove_serials"])]
+    pub always: bool,
     /// Patterns to add to its condition on that field
     #[arg(long, value_name = "FIELD=PATTERN[,PATTERN…]", conflicts_with = "when")]
     pub add: Vec<Condition>,

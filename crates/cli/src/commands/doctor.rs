@@ -1,5 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
+use adelie_rules::Finding;
+use adelie_store::RuleBook;
 use serde_json::json;
 
 use crate::context::Context;
@@ -35,6 +37,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<Exit> {
                 checks.push(good("database", "opens, and its schema is known"));
                 checks.push(key(&context).await);
                 checks.extend(servers(&context).await?);
+                checks.extend(rules(&context).await?);
+                checks.extend(profiles(&context).await?);
             }
             Err(error) => checks.push(Check {
                 name: "database".to_owned(),
@@ -119,6 +123,45 @@ async fn servers(context: &Context) -> anyhow::Result<Vec<Check>> {
             let notices: Vec<_> = alerts.iter().collect();
             let finding = health::line(&notices).unwrap_or_else(|| "token valid, last sync good".to_owned());
             checks.push(good(&name, &finding));
+        }
+    }
+    Ok(checks)
+}
+
+/// Rules that do nothing, or hide others.
+async fn rules(context: &Context) -> anyhow::Result<Vec<Check>> {
+    let configuration = context.store.configuration().await?;
+    let findings = RuleBook::new(&configuration).findings();
+    if findings.is_empty() && !configuration.rules.is_empty() {
+        let number = count(configuration.rules.len() as u64, "rule", "rules");
+        return Ok(vec![good("rules", &format!("{number}, and each of them can decide"))]);
+    }
+    let check = |finding: Finding| Check {
+        name: format!("rule {}", finding.rule),
+        good: false,
+        finding: finding.message,
+        fix: Some(finding.fix),
+    };
+    Ok(findings.into_iter().map(check).collect())
+}
+
+/// Profiles that Apple has taken and shows otherwise than they were sent.
+async fn profiles(context: &Context) -> anyhow::Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for revision in context.store.profiles().await? {
+        let published = context.store.published(revision.profile).await?;
+        for one in published.into_iter().filter(|one| one.revision == revision.id) {
+            if let Some(differs) = one.differs {
+                checks.push(Check {
+                    name: format!("profile {}", revision.name),
+                    good: false,
+                    finding: differs,
+                    fix: Some(format!(
+                        "compare it with `adelie profile show {}`; devices get what Apple shows",
+                        revision.name
+                    )),
+                });
+            }
         }
     }
     Ok(checks)

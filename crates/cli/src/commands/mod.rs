@@ -1,6 +1,7 @@
 //! One module per noun.
 
 mod assign;
+mod changes;
 mod demo;
 mod device;
 mod doctor;
@@ -51,6 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Plan(command) => plan::plan(Context::open(settings).await?, &command).await,
         Command::Apply(command) => plan::apply(Context::open(settings).await?, &command).await,
         Command::Export(command) => plan::export(Context::open(settings).await?, &command).await,
+        Command::Changes { limit } => changes::run(Context::open(settings).await?, limit).await,
         Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
         Command::Doctor => doctor::run(settings).await,
         Command::Simulator(command) => simulator::run(out, *command).await,

@@ -148,6 +148,16 @@ async fn head(transaction: &mut PgConnection, edit: &HeadEdit, by: &Operator) ->
         return Ok(());
     };
     sqlx::query(
+        "-- put_in_force
+         UPDATE profile_revisions r SET in_force_at = $3 FROM profiles p
+         WHERE p.name = $1 AND r.profile_id = p.id AND r.number = $2 AND r.id IS DISTINCT FROM p.in_force_id",
+    )
+    .bind(edit.profile.as_str())
+    .bind(i64::from(in_force))
+    .bind(to_millis(by.now))
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
         "-- set_head
          UPDATE profiles p SET removed_at = NULL,
              in_force_id = (SELECT r.id FROM profile_revisions r WHERE r.profile_id = p.id AND r.number = $2),

@@ -132,6 +132,17 @@ async fn head(transaction: &mut SqliteConnection, edit: &HeadEdit, by: &Operator
         return Ok(());
     };
     sqlx::query(
+        "-- put_in_force
+         UPDATE profile_revisions SET in_force_at = ?3
+         WHERE number = ?2 AND profile_id = (SELECT id FROM profiles WHERE name = ?1)
+             AND id IS NOT (SELECT in_force_id FROM profiles WHERE name = ?1)",
+    )
+    .bind(edit.profile.as_str())
+    .bind(in_force)
+    .bind(by.now.timestamp_millis())
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
         "-- set_head
          UPDATE profiles SET removed_at = NULL,
              in_force_id = (SELECT r.id FROM profile_revisions r WHERE r.profile_id = profiles.id AND r.number = ?2),

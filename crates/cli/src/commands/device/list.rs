@@ -33,7 +33,7 @@ const CSV: [&str; 12] = [
 enum Form {
     Table,
     Json,
-    Csv(csv::Writer<Vec<u8>>),
+    Csv(Box<csv::Writer<Vec<u8>>>),
 }
 
 pub async fn run(
@@ -44,7 +44,7 @@ pub async fn run(
 ) -> anyhow::Result<Exit> {
     let filter = filter(context, matching).await?;
     let mut form = match (csv, context.out.json) {
-        (true, _) => Form::Csv(csv::Writer::from_writer(Vec::new())),
+        (true, _) => Form::Csv(Box::new(csv::Writer::from_writer(Vec::new()))),
         (false, true) => Form::Json,
         (false, false) => Form::Table,
     };

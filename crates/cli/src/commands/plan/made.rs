@@ -1,15 +1,17 @@
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
 
-use adelie_model::{ProfileName, SerialNumber};
-use adelie_plan::{Effect, Evaluator, Move, Prune, Wanted, changes, left_alone};
-use adelie_profile::difference;
-use adelie_store::configuration::{Change, Configuration, Edits, Version, edits};
+use adelie_model::{ProfileName, SerialNumber, Timestamp};
+use adelie_plan::{Effect, Evaluator, FolderFile, Move, Prune, Reader, Wanted, changes, left_alone};
+use adelie_profile::{Format, difference};
+use adelie_store::configuration::{Change, Configuration, Edits, NewRevision, Version, edits};
 use adelie_store::{DeviceFilter, DevicePosition};
 use openssl::sha::Sha256;
 
 use super::folder;
 use crate::args::{Folder, Serials};
+use crate::commands::rule::named;
 use crate::context::Context;
 use crate::documents::{self, Opened, Sealer};
 use crate::exit::wrong;
@@ -47,7 +49,7 @@ impl Made {
         let prune = if folder.prune { Prune::Yes } else { Prune::No };
         let changes =
             changes(&configuration, &wanted, prune).map_err(|problems| refused(&folder.dir, &problems))?;
-        let edits = edits(&configuration, &changes)?;
+        let edits = edits(&configuration, &changes).map_err(|error| named(error, &configuration))?;
         let left_alone = if folder.prune { Vec::new() } else { left_alone(&configuration, &wanted) };
         let (effect, moved) = effect(context, &configuration, &edits, list).await?;
         let name = name(&configuration, &edits, &effect)?;
@@ -65,25 +67,39 @@ async fn wanted(
 ) -> anyhow::Result<(Wanted, Vec<String>)> {
     let files = folder::files(dir)?;
     let sealer = Sealer::new(context).await?;
-    let now = context.clock.now();
-    let warnings = std::cell::RefCell::new(Vec::new());
-    let profile = |file: &adelie_plan::FolderFile, format| {
-        let lines = |findings: &adelie_profile::Findings| findings.iter().map(ToString::to_string).collect();
-        let checked = profile_files::parse(&file.text, format, &dir.join(&file.path), now)
-            .map_err(|findings| -> Vec<String> { lines(&findings) })?;
-        let told = lines(&checked.warnings).into_iter().map(|line: String| format!("{}: {line}", file.path));
-        warnings.borrow_mut().extend(told);
-        let stem = Path::new(&file.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let before = stem.parse().ok().and_then(|name: ProfileName| known.get(&name));
-        sealer.revision(checked.document, before, "").map_err(|error| vec![format!("{error:#}")])
-    };
-    let list = |path: &str| {
-        let named = Serials { serials: Vec::new(), file: Some(dir.join(path)) };
+    let warnings = RefCell::default();
+    let reader = Disk { dir, known, sealer, now: context.clock.now(), warnings };
+    let wanted = Wanted::read(&files, &reader).map_err(|problems| refused(dir, &problems))?;
+    Ok((wanted, reader.warnings.into_inner()))
+}
+
+/// The files of a folder on the disk.
+struct Disk<'d> {
+    dir: &'d Path,
+    known: &'d HashMap<ProfileName, Opened>,
+    sealer: Sealer<'d>,
+    now: Timestamp,
+    /// What deserves a second look.
+    warnings: RefCell<Vec<String>>,
+}
+
+impl Reader for Disk<'_> {
+    fn profile(&self, file: &FolderFile, format: Format) -> Result<NewRevision, Vec<String>> {
+        let path = self.dir.join(&file.path);
+        let checked = profile_files::parse(&file.text, format, &path, self.now)
+            .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let told = checked.warnings.iter().map(|warning| format!("{}: {warning}", file.path));
+        self.warnings.borrow_mut().extend(told);
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let before = stem.parse().ok().and_then(|name: ProfileName| self.known.get(&name));
+        self.sealer.revision(checked.document, before, "").map_err(|error| vec![format!("{error:#}")])
+    }
+
+    fn serials(&self, path: &str) -> Result<Vec<String>, String> {
+        let named = Serials { serials: Vec::new(), file: Some(self.dir.join(path)) };
         let serials = serials::required(&named).map_err(|error| error.to_string())?;
         Ok(serials.iter().map(ToString::to_string).collect())
-    };
-    let wanted = Wanted::read(&files, &profile, &list).map_err(|problems| refused(dir, &problems))?;
-    Ok((wanted, warnings.into_inner()))
+    }
 }
 
 /// What is otherwise in a profile that gets another revision.

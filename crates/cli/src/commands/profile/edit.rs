@@ -69,6 +69,9 @@ pub async fn run(
     for line in &lines {
         context.out.line(&format!("  {line}"))?;
     }
+    if lines.is_empty() {
+        context.out.line("  a password")?;
+    }
     context.out.line(&match &now.head.staged {
         Some(staged) => {
             format!("{} % of the devices of {name} get revision {}", staged.percent, staged.revision.number)

@@ -2,7 +2,7 @@ use adelie_model::ProfileName;
 use adelie_store::configuration::{Change, Document, NewRevision};
 use serde_json::json;
 
-use super::revisions;
+use super::revisions::{self, Known};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 
@@ -11,9 +11,7 @@ pub async fn run(context: &Context, name: &ProfileName, to: Option<u32>, note: &
     let known = revisions::find(context, name).await?;
     let number = match to {
         Some(number) => number,
-        None => known.head.in_force.number.checked_sub(1).filter(|number| *number > 0).ok_or_else(|| {
-            wrong(format!("profile {name} has no revision before the one in force"), "give --to N")
-        })?,
+        None => before(&known)?,
     };
     let back = known.revision(number)?;
     let note = if note.is_empty() { format!("back to revision {number}") } else { note.to_owned() };
@@ -48,4 +46,18 @@ pub async fn run(context: &Context, name: &ProfileName, to: Option<u32>, note: &
         .line(&format!("revision {now} of {name} is in force, and says what revision {number} says"))?;
     context.out.hint("a running service decides devices anew within seconds; `adelie sync` does it now")?;
     Ok(Exit::Done)
+}
+
+/// The revision that was in force before the one that is. One whose roll-out was aborted never was.
+fn before(known: &Known) -> anyhow::Result<u32> {
+    let others = known.revisions.iter().filter(|revision| revision.id != known.head.in_force.id);
+    let last = others.filter_map(|revision| Some((revision.in_force_at?, revision.number))).max();
+    last.map(|(_, number)| number).ok_or_else(|| {
+        let name = &known.head.name;
+        let hint = match &known.head.staged {
+            Some(_) => format!("`adelie profile rollout {name} --abort` takes back what is being rolled out"),
+            None => format!("`adelie profile history {name}` shows its revisions; name one with --to N"),
+        };
+        wrong(format!("no other revision of profile {name} was ever in force"), hint)
+    })
 }

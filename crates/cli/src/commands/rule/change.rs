@@ -1,4 +1,4 @@
-use adelie_model::{ProfileName, RuleName, ServerId, ServerName};
+use adelie_model::{DeviceFamily, ProfileName, RuleName, ServerId, ServerName};
 use adelie_rules::{Condition, Field};
 use adelie_store::RuleBook;
 use adelie_store::configuration::{Change, NewRule, RulePatch};
@@ -20,6 +20,7 @@ pub async fn add(
 ) -> anyhow::Result<Exit> {
     let mut all = conditions.when.clone();
     all.extend(conditions.serials.clone().map(listed).transpose()?);
+    warn_of_families(context, &all)?;
     let line = format!("added rule {name}, which gives {profile}");
     let rule = NewRule { name, only: only(context, server).await?, conditions: all, profile };
     make(context, &[Change::AddRule { rule, before }], &line).await
@@ -34,7 +35,7 @@ pub async fn set(context: &Context, name: RuleName, patch: Patch) -> anyhow::Res
     let (mut add, mut remove) = (patch.add, patch.remove);
     add.extend(patch.add_serials.map(listed).transpose()?);
     remove.extend(patch.remove_serials.map(listed).transpose()?);
-    let conditions = (!patch.when.is_empty()).then_some(patch.when);
+    let conditions = (patch.always || !patch.when.is_empty()).then_some(patch.when);
     let patch = RulePatch { rename: patch.rename, profile: patch.profile, only, conditions, add, remove };
     if patch == RulePatch::default() {
         return Err(wrong(
@@ -70,8 +71,28 @@ pub async fn make(context: &Context, changes: &[Change], line: &str) -> anyhow::
             context.out.warn(&finding.to_string())?;
         }
     }
-    context.out.hint("a running service decides devices anew within seconds; `adelie sync` does it now")?;
+    // A profile that can be removed is given to no device.
+    if !matches!(changes, [Change::RemoveProfile { .. }]) {
+        context
+            .out
+            .hint("a running service decides devices anew within seconds; `adelie sync` does it now")?;
+    }
     Ok(Exit::Done)
+}
+
+/// Warns of families that Apple has not named yet: such a condition holds for no device that there is.
+fn warn_of_families(context: &Context, conditions: &[Condition]) -> anyhow::Result<()> {
+    let families = conditions.iter().filter(|condition| condition.field() == Field::Family);
+    for pattern in families.flat_map(Condition::patterns).map(ToString::to_string) {
+        let known = DeviceFamily::KNOWN.iter().any(|family| family.as_str().eq_ignore_ascii_case(&pattern));
+        if !known && !pattern.contains(['*', '?']) {
+            let words: Vec<&str> = DeviceFamily::KNOWN.iter().map(DeviceFamily::as_str).collect();
+            context
+                .out
+                .warn(&format!("no device has the family {pattern}: Apple's are {}", words.join(", ")))?;
+        }
+    }
+    Ok(())
 }
 
 /// The condition that a device is one of those in a file.

@@ -58,7 +58,9 @@ pub fn named(error: StoreError, configuration: &Configuration) -> anyhow::Error 
         ),
         StoreError::Exists { what: "rule", name } => format!("see it with `adelie rule show {name}`"),
         StoreError::Configuration(ConfigurationError::InUse { .. }) => {
-            "nothing was changed; give these another profile first".to_owned()
+            "nothing was changed: give them another profile first, with `adelie rule set RULE --profile PROFILE` and \
+             `adelie server set SERVER --default FAMILY=PROFILE`"
+                .to_owned()
         }
         StoreError::Configuration(_) => "nothing was changed".to_owned(),
         _ => return error.into(),

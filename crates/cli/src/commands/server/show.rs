@@ -28,6 +28,7 @@ pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> 
             .map(|one| (one.scope.to_string(), Value::from(one.profile.as_str())))
             .collect::<serde_json::Map<_, _>>()
             .into();
+        object["rules"] = json!(rules(context, server).await?);
         object["devices"] = json!(states);
         object["settings"] = settings_object(server, &settings);
         let worked_on = worked_on(server, now);
@@ -75,6 +76,7 @@ pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> 
         ),
         ("removed devices", format!("kept for {} days", settings.tombstone_days)),
         ("drift", settings_drift(server)),
+        ("rules", rules(context, server).await?.join(", ")),
         ("defaults", if defaults.is_empty() { "none".to_owned() } else { defaults.join(", ") }),
         ("devices", if devices.is_empty() { "none".to_owned() } else { devices.join(", ") }),
         (
@@ -128,6 +130,13 @@ fn settings_drift(server: &MdmServer) -> String {
         Repair => "repaired by itself".to_owned(),
         Report => "reported only".to_owned(),
     }
+}
+
+/// The rules that look at devices of an MDM server, in their order.
+async fn rules(context: &Context, server: &MdmServer) -> anyhow::Result<Vec<String>> {
+    let rules = context.store.configuration().await?.rules.into_iter();
+    let here = rules.filter(|rule| rule.only.as_ref().is_none_or(|(only, _)| *only == server.id));
+    Ok(here.map(|rule| format!("{} -> {}", rule.name, rule.profile)).collect())
 }
 
 /// The settings that hold for a server, and which of them are its own.

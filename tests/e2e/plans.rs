@@ -141,6 +141,22 @@ on_both_databases! {
         world.run(&["apply", &folder, "--yes", "--plan", &name]).exits(2);
     }
 
+    /// A roll-out goes on while the folder says what is rolled out, and ends with a plan that says something else.
+    fn a_folder_that_is_rolled_out_is_left_to_its_author(database) {
+        let world = World::synced(database, 20);
+        let folder = exported(&world, "ade");
+        world.edit_profile("standard", &profile_of("Library"), &["--percent", "50"]).exits(0);
+        let show = ["profile", "show", "standard", "--revision", "2", "--file", "toml"];
+        put(&folder, "profiles/standard.toml", &world.run(&show).exits(0).stdout);
+        world.run(&["plan", &folder]).exits(0);
+        world.run(&["apply", &folder, "--yes"]).exits(0);
+        assert_eq!(text(&world.objects(&["profile", "history", "standard"])[0], "standing"), "50 %");
+        change(&folder, "profiles/standard.toml", "Library", "Lobby");
+        world.run(&["apply", &folder, "--yes"]).exits(0);
+        let history = world.objects(&["profile", "history", "standard"]);
+        assert_eq!(history.iter().map(|one| text(one, "standing")).collect::<Vec<_>>(), ["in force", "", ""]);
+    }
+
     /// The order of the rules is that of the file.
     fn rules_stand_as_in_the_file(database) {
         let world = decided_world(database);

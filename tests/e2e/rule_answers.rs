@@ -62,7 +62,13 @@ on_both_databases! {
         assert_eq!((&told["revision"], &told["hold"]), (&1.into(), &serde_json::Value::Null), "{told}");
         assert_eq!(told["rules"].as_array().map(Vec::len), Some(2), "{told}");
 
+        assert_eq!(told["pending"], false, "{told}");
         world.run(&["rule", "set", "macs", "--profile", "Studio"]).exits(0);
+        // What Apple shows is still the old one, and must not be taken for the new one.
+        let told = world.run(&["device", "explain", &macs[2]]).exits(0).stdout;
+        assert!(told.contains("gets Studio, revision 1") && told.contains("was to have Macs, revision 1"), "{told}");
+        assert!(!told.contains("Apple shows it"), "{told}");
+        assert_eq!(world.object(&["device", "explain", &macs[2]])["pending"], true);
         world.run(&["assign", "hold", &macs[2], "--reason", "in repair"]).exits(0);
         let told = world.run(&["device", "explain", &macs[2]]).exits(0).stdout;
         assert!(told.contains("in repair") && told.contains("adelie assign unhold"), "{told}");

@@ -22,11 +22,14 @@ pub async fn run(context: &Context, serial: &SerialNumber) -> anyhow::Result<Exi
     let configuration = context.store.configuration().await?;
     for (index, view) in views.iter().enumerate() {
         let told = Told { configuration: &configuration, device: &view.device, server: &view.server };
+        let decided = view.wanted_profile.as_ref().map(ToString::to_string).zip(view.wanted_revision);
+        let pending = view.device.removed_at.is_none() && told.given() != decided;
         if context.out.json {
             let mut object = told.object()?;
             let (state, reason) = view.state();
             object["state"] = json!(state);
             object["reason"] = json!(for_server(reason, &view.server));
+            object["pending"] = json!(pending);
             object["hold"] = json!(view.device.hold);
             context.out.object(&object)?;
             continue;
@@ -35,6 +38,18 @@ pub async fn run(context: &Context, serial: &SerialNumber) -> anyhow::Result<Exi
             context.out.line("")?;
         }
         tell(context, &told)?;
+        if pending {
+            let until_now = decided.map_or_else(
+                || "nothing".to_owned(),
+                |(profile, number)| format!("{profile}, revision {number}"),
+            );
+            context.out.line(&format!(
+                "this is new, and until now it was to have {until_now}; a running service goes on within seconds, \
+                 `adelie sync {}` now",
+                view.server
+            ))?;
+            continue;
+        }
         for line in standing(view) {
             context.out.line(&line)?;
         }

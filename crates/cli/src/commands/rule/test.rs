@@ -71,6 +71,12 @@ pub fn tell(context: &Context, told: &Told<'_>) -> anyhow::Result<()> {
 }
 
 impl Told<'_> {
+    /// The profile that is given to the device, and the number of its revision.
+    pub fn given(&self) -> Option<(String, u32)> {
+        let policies = self.configuration.policies();
+        given(self.configuration, &policies.get(&self.device.server)?.wanted(self.device))
+    }
+
     /// The same as an object.
     pub fn object(&self) -> anyhow::Result<Value> {
         let policies = self.configuration.policies();

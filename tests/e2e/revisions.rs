@@ -77,7 +77,7 @@ on_both_databases! {
         let world = World::synced(database, 20);
         let all = world.apple.some("Lab", 20);
         let first = world.profile_uuid("standard", "lab");
-        world.run(&["profile", "rollback", "standard"]).exits(2).complains("no revision before");
+        world.run(&["profile", "rollback", "standard"]).exits(2).complains("was ever in force");
         world.edit_profile("standard", &profile_of("Library"), &[]).exits(0);
         world.settle();
         let (mark, second) = (world.apple.mark(), world.profile_uuid("standard", "lab"));
@@ -96,6 +96,17 @@ on_both_databases! {
         world.run(&["profile", "rollback", "standard", "--to", "2"]).exits(0);
         assert_eq!(world.settle(), [(second, all)]);
         assert_eq!(world.apple.count(mark, "POST", DEFINE), 0);
+    }
+
+    /// What was given up in the middle of its roll-out was never in force.
+    fn an_aborted_revision_is_not_gone_back_to(database) {
+        let world = World::synced(database, 5);
+        world.edit_profile("standard", &profile_of("Library"), &["--percent", "10"]).exits(0);
+        world.run(&["profile", "rollback", "standard"]).exits(2).complains("--abort");
+        world.run(&["profile", "rollout", "standard", "--abort"]).exits(0);
+        world.edit_profile("standard", &profile_of("Lobby"), &[]).exits(0);
+        let told = world.run(&["profile", "rollback", "standard"]).exits(0).stdout;
+        assert!(told.contains("revision 4 of standard is in force, and says what revision 1 says"), "{told}");
     }
 
     /// A change that is taken back before anybody got it was none, as far as Apple and the devices are concerned.

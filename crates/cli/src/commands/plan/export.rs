@@ -1,9 +1,10 @@
 use std::path::Path;
 
-use adelie_plan::{ExportedProfile, export};
+use adelie_plan::{ExportedProfile, FolderFile, export};
 use adelie_profile::Format;
 use serde_json::json;
 
+use super::folder;
 use crate::args::Export;
 use crate::context::Context;
 use crate::documents;
@@ -30,6 +31,12 @@ pub async fn run(context: Context, command: &Export) -> anyhow::Result<Exit> {
     for file in &files {
         write(&dir.join(&file.path), &file.text)?;
     }
+    for stale in stale(dir, &files)? {
+        context.out.warn(&format!(
+            "{stale} was there before and is not of this export: `adelie plan` takes it for a profile; remove it if it is \
+             none any more"
+        ))?;
+    }
     if context.out.json {
         let paths: Vec<_> = files.iter().map(|file| &file.path).collect();
         context.out.object(&json!({ "folder": dir, "files": paths, "version": configuration.version }))?;
@@ -45,6 +52,15 @@ pub async fn run(context: Context, command: &Export) -> anyhow::Result<Exit> {
         dir.display()
     ))?;
     Ok(Exit::Done)
+}
+
+/// Profiles in the folder that were not written now.
+fn stale(dir: &Path, written: &[FolderFile]) -> anyhow::Result<Vec<String>> {
+    let mut found = folder::files(dir)?;
+    found.retain(|file| {
+        file.path.starts_with("profiles/") && !written.iter().any(|one| one.path == file.path)
+    });
+    Ok(found.into_iter().map(|file| file.path).collect())
 }
 
 fn is_free(dir: &Path) -> anyhow::Result<bool> {

@@ -24,8 +24,8 @@ fn of(dir: &Path, prefix: &str) -> anyhow::Result<Vec<FolderFile>> {
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         let path: PathBuf = entry.map_err(unreadable)?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        // Editors leave hidden files behind.
-        if name.starts_with('.') || !path.is_file() || Format::of_path(&path).is_none() {
+        // macOS leaves such files behind on other file systems.
+        if name.starts_with("._") || !path.is_file() || Format::of_path(&path).is_none() {
             continue;
         }
         files.push(FolderFile { path: format!("{prefix}{name}"), text: profile_files::text_of(&path)? });

@@ -35,7 +35,7 @@ pub async fn apply(context: Context, command: &Apply) -> anyhow::Result<Exit> {
         show::plan(&context, &made)?;
         return Ok(Exit::Done);
     }
-    if !context.out.json {
+    if !command.yes || !context.out.json {
         show::plan(&context, &made)?;
     }
     if !command.yes {

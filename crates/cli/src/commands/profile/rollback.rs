@@ -3,6 +3,7 @@ use adelie_store::configuration::{Change, Document, NewRevision};
 use serde_json::json;
 
 use super::revisions::{self, Known};
+use crate::commands::rule::named;
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 
@@ -28,7 +29,10 @@ pub async fn run(context: &Context, name: &ProfileName, to: Option<u32>, note: &
     };
     let seen = Some(known.head.newest);
     let change = Change::Revise { profile: name.clone(), seen, revision, percent: 100 };
-    let version = context.store.configure(&[change], None, &context.operator()).await?;
+    let version = match context.store.configure(&[change], None, &context.operator()).await {
+        Ok(version) => version,
+        Err(error) => return Err(named(error, &known.configuration)),
+    };
     let now = revisions::find(context, name).await?.head.in_force.number;
     if context.out.json {
         let changed = version != known.configuration.version;

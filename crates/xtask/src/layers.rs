@@ -32,6 +32,7 @@ const ARROWS: &[(&str, Below)] = &[
         "adelie-scheduler",
         Only(&["adelie-model", "adelie-dep", "adelie-profile", "adelie-rules", "adelie-store"]),
     ),
+    ("adelie-webhook", Only(&["adelie-model", "adelie-store"])),
     ("adelie-simulator", Only(&["adelie-model", "adelie-dep"])),
     ("adelie", Anything),
     ("adelie-tests", Anything),
@@ -48,8 +49,9 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("tokio-cron-scheduler", &["adelie-scheduler"], "only the scheduler decides when work starts"),
     (
         "reqwest",
-        &["adelie-dep", "adelie-simulator", "adelie-tests"],
-        "all that is sent to Apple goes through adelie-dep",
+        &["adelie-dep", "adelie-webhook", "adelie-simulator", "adelie-tests"],
+        "all that is sent to Apple goes through adelie-dep, all that is sent to receivers through adelie-webhook and \
+         its guard of internal addresses",
     ),
 ];
 

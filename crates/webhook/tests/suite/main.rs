@@ -3,3 +3,4 @@
 mod hostile;
 mod receiver;
 mod table;
+mod tls;

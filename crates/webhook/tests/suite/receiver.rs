@@ -24,6 +24,8 @@ pub enum Manner {
     Drip(String),
     /// Closes each connection before it has read anything.
     Slam,
+    /// Writes this before it has read anything, and closes.
+    Blurt(String),
 }
 
 /// One post as it came.
@@ -79,6 +81,9 @@ impl Receiver {
         if matches!(manner, Manner::Slam) {
             return stream.set_zero_linger();
         }
+        if let Manner::Blurt(text) = manner {
+            return stream.write_all(text.as_bytes()).await;
+        }
         while let Some(post) = read(&mut stream).await? {
             self.received.lock().expect("no panic").push(post);
             match &manner {
@@ -107,7 +112,7 @@ impl Receiver {
                         tokio::time::sleep(Duration::from_millis(20)).await;
                     }
                 }
-                Manner::Slam => {}
+                Manner::Slam | Manner::Blurt(_) => {}
             }
         }
         Ok(())
@@ -125,7 +130,7 @@ async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Received>> {
             return Ok(None);
         }
     };
-    let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
+    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or("0", str::trim);
     let whole = head + length.parse::<usize>().expect("a number");
     while bytes.len() < whole {

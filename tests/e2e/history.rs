@@ -94,8 +94,8 @@ on_both_databases! {
         let events = world.objects(&["device", "history", &serial]);
         let kinds: Vec<_> = events.iter().map(|event| text(event, "kind")).collect();
         assert_eq!(kinds[..3], ["device.removed", "device.unheld", "device.held"], "{kinds:?}");
-        assert_eq!(kinds[kinds.len() - 2..], ["devices.assigned", "devices.imported"], "{kinds:?}");
-        for kind in ["device.modified", "device.drifted", "device.assigned"] {
+        assert_eq!(kinds[kinds.len() - 2..], ["assignment.succeeded", "devices.imported"], "{kinds:?}");
+        for kind in ["device.modified", "drift.detected", "assignment.succeeded"] {
             assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");
         }
         let modified = events.iter().find(|event| event["kind"] == "device.modified").expect("there");

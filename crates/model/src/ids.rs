@@ -47,6 +47,18 @@ id!(
     EventId, i64
 );
 id!(
+    /// One endpoint that receives webhooks.
+    WebhookId, i64
+);
+id!(
+    /// One event on its way to one endpoint.
+    DeliveryId, i64
+);
+id!(
+    /// One secret of an endpoint. Made by the caller, because the sealed secret is bound to it.
+    WebhookSecretId, Uuid
+);
+id!(
     /// One token key. Made by the caller, because the sealed private key is bound to it.
     TokenKeyId, Uuid
 );

@@ -22,7 +22,8 @@ pub use device::{Actual, Device, Fact};
 pub use entropy::{Entropy, SeededEntropy};
 pub use family::DeviceFamily;
 pub use ids::{
-    EventId, ProfileId, PublishedId, RevisionId, RuleId, RunId, ServerId, ServerTokenId, TokenKeyId, new_uuid,
+    DeliveryId, EventId, ProfileId, PublishedId, RevisionId, RuleId, RunId, ServerId, ServerTokenId,
+    TokenKeyId, WebhookId, WebhookSecretId, new_uuid,
 };
 pub use names::{NameError, ProfileName, RuleName, ServerName, Tag};
 pub use server_token::{Secret, ServerToken};

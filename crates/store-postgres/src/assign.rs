@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use adelie_model::{
     AssignState, Device, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp, halt, to_millis,
 };
+use adelie_store::event;
 use adelie_store::page::{self, Action, Operated, PageContext, Source};
 use adelie_store::{
     AssignStore, Claim, Details, DueGroup, Lease, Operator, Result, Settlement, StoreError, Trouble,
@@ -229,7 +230,7 @@ async fn settle(
         .filter(|settlement| settled.contains(settlement.serial.as_str()))
         .map(|settlement| Settlement::clone(settlement))
         .collect();
-    let events = page::settled(revision, &told);
+    let events = event::settled(revision, &told);
     batch::events(&mut transaction, lease.server, None, &events, now).await?;
     halt::point("settle.before_commit");
     transaction.commit().await?;

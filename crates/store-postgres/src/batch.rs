@@ -12,7 +12,8 @@ use adelie_model::{
     Device, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, Timestamp, to_millis,
 };
 use adelie_store::Lease;
-use adelie_store::page::{NewEvent, Writes};
+use adelie_store::event::NewEvent;
+use adelie_store::page::Writes;
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -196,10 +197,10 @@ pub(crate) async fn seen(
     Ok(())
 }
 
-/// Writes events, in their order.
+/// Writes events of an MDM server, or of none, in their order.
 pub(crate) async fn events(
     transaction: &mut PgConnection,
-    server: ServerId,
+    server: impl Into<Option<ServerId>>,
     run: Option<RunId>,
     events: &[impl Borrow<NewEvent>],
     now: Timestamp,
@@ -207,6 +208,7 @@ pub(crate) async fn events(
     if events.is_empty() {
         return Ok(());
     }
+    let server = server.into();
     sqlx::query(
         "-- add_events
          INSERT INTO events (server_id, run_id, at, serial, kind, data)
@@ -214,7 +216,7 @@ pub(crate) async fn events(
          FROM UNNEST($4::text[], $5::text[], $6::jsonb[]) WITH ORDINALITY AS new (serial, kind, data, number)
          ORDER BY number",
     )
-    .bind(server.0)
+    .bind(server.map(|server| server.0))
     .bind(run.map(|run| run.0))
     .bind(to_millis(now))
     .bind(column(events, |event| event.borrow().serial.as_ref().map(SerialNumber::as_str)))

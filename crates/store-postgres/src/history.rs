@@ -1,9 +1,9 @@
 //! What happened, and what of it is no longer worth keeping.
 
 use adelie_model::{EventId, RunId, SerialNumber, ServerId, Timestamp, to_millis};
-use adelie_store::page::NewEvent;
+use adelie_store::event::{DeviceDeleted, NewEvent};
 use adelie_store::{Lease, Retention, StoredEvent};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
 use crate::failure::Attempt;
@@ -13,7 +13,7 @@ use crate::{batch, fence};
 #[derive(sqlx::FromRow)]
 struct EventRow {
     id: i64,
-    server_id: i64,
+    server_id: Option<i64>,
     at: Timestamp,
     kind: String,
     serial: Option<String>,
@@ -25,7 +25,7 @@ impl From<EventRow> for StoredEvent {
     fn from(row: EventRow) -> Self {
         Self {
             id: EventId(row.id),
-            server: ServerId(row.server_id),
+            server: row.server_id.map(ServerId),
             at: row.at,
             kind: row.kind,
             serial: row.serial.map(SerialNumber::from_apple),
@@ -105,10 +105,9 @@ async fn forget_tombstones(
     }
     let events: Vec<_> = deleted
         .into_iter()
-        .map(|(serial, removed_at)| NewEvent {
-            kind: "device.deleted",
-            serial: Some(SerialNumber::from_apple(serial)),
-            data: json!({ "removed_at": removed_at }),
+        .map(|(serial, removed_at)| {
+            let serial = SerialNumber::from_apple(serial);
+            NewEvent::of_device(serial, "device.deleted", &DeviceDeleted { removed_at })
         })
         .collect();
     let now = sqlx::query_scalar("-- now\nSELECT clock_timestamp()").fetch_one(&mut *transaction).await?;

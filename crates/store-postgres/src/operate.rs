@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use adelie_model::{SerialNumber, ServerId, to_millis};
 use adelie_store::Operator;
+use adelie_store::event::{NewEvent, ProfilesRetried};
 use adelie_store::page::{self, Action, Operated, Outcome};
-use serde_json::json;
 use sqlx::PgPool;
 
 use crate::failure::Attempt;
@@ -64,8 +64,9 @@ pub(crate) async fn retry_profiles(pool: &PgPool, server: ServerId, by: &Operato
     .await?
     .rows_affected();
     if refused > 0 {
-        let data = json!({ "by": by.name, "profiles": refused });
-        servers::tell(&mut transaction, server, "server.profiles_retried", data, by).await?;
+        let details = ProfilesRetried { by: by.name.clone(), profiles: refused };
+        let event = NewEvent::new("server.profiles_retried", &details);
+        servers::tell(&mut transaction, server, event, by).await?;
         fence::wake(&mut transaction, server).await?;
     }
     transaction.commit().await?;

@@ -2,10 +2,9 @@
 
 use adelie_model::{RevisionId, ServerId, ServerName, Timestamp, to_millis};
 use adelie_rules::Scope;
-use adelie_store::page::NewEvent;
+use adelie_store::event::{NewEvent, OperatorAction};
 use adelie_store::{Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError};
 use async_trait::async_trait;
-use serde_json::{Value, json};
 use sqlx::postgres::PgQueryResult;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
@@ -100,7 +99,8 @@ async fn set_paused(pool: &PgPool, id: ServerId, paused: bool, by: &Operator) ->
     .await?;
     if changed.rows_affected() > 0 {
         let kind = if paused { "server.paused" } else { "server.resumed" };
-        tell(&mut transaction, id, kind, json!({ "by": by.name }), by).await?;
+        let event = NewEvent::new(kind, &OperatorAction { by: by.name.clone() });
+        tell(&mut transaction, id, event, by).await?;
     }
     transaction.commit().await?;
     Ok(())
@@ -110,11 +110,10 @@ async fn set_paused(pool: &PgPool, id: ServerId, paused: bool, by: &Operator) ->
 pub(crate) async fn tell(
     transaction: &mut PgConnection,
     id: ServerId,
-    kind: &'static str,
-    data: Value,
+    event: NewEvent,
     by: &Operator,
 ) -> Attempt<()> {
-    batch::events(transaction, id, None, &[NewEvent { kind, serial: None, data }], by.now).await
+    batch::events(transaction, id, None, &[event], by.now).await
 }
 
 async fn set_wait_until(pool: &PgPool, id: ServerId, until: Timestamp) -> Attempt<()> {

@@ -7,13 +7,13 @@ use adelie_model::{
     Counts, Device, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt,
     to_millis,
 };
-use adelie_store::page::{self, Answer, Intended, NewEvent, PagePlan};
+use adelie_store::event::{DeviceRemoved, NewEvent};
+use adelie_store::page::{self, Answer, Intended, PagePlan};
 use adelie_store::{
     AbsentCount, Committed, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead, StoreError,
     SyncPosition, SyncStore,
 };
 use async_trait::async_trait;
-use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
@@ -369,11 +369,8 @@ pub(crate) fn remove(
     let devices = devices.into_iter().filter(|device| device.removed_at.is_none());
     devices
         .map(|device| {
-            let event = NewEvent {
-                kind: "device.removed",
-                serial: Some(device.serial.clone()),
-                data: json!({ "was": device.assignment.state.as_str() }),
-            };
+            let details = DeviceRemoved { was: Some(device.assignment.state.as_str()), by: None };
+            let event = NewEvent::of_device(device.serial.clone(), "device.removed", &details);
             (page::remove(device, reason, to_millis(now)), event)
         })
         .unzip()

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adelie_model::{AssignState, RunId, SerialNumber, ServerId, Timestamp};
-use adelie_store::page::{self, NewEvent};
-use serde_json::json;
+use adelie_store::event::{DeviceRemoved, NewEvent};
+use adelie_store::page;
 use sqlx::SqliteConnection;
 
 use crate::batch;
@@ -72,10 +72,9 @@ pub(crate) async fn remove(
     let mut devices: Vec<_> = batch::load(transaction, server, serials).await?.into_values().collect();
     devices.retain(|device| device.removed_at.is_none());
     devices.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
-    let event = |was: AssignState, serial| NewEvent {
-        kind: "device.removed",
-        serial: Some(serial),
-        data: json!({ "was": was.as_str() }),
+    let event = |was: AssignState, serial| {
+        let details = DeviceRemoved { was: Some(was.as_str()), by: None };
+        NewEvent::of_device(serial, "device.removed", &details)
     };
     let events: Vec<_> =
         devices.iter().map(|device| event(device.assignment.state, device.serial.clone())).collect();

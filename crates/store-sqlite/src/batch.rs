@@ -8,7 +8,8 @@ use adelie_model::{
     Device, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, Timestamp,
 };
 use adelie_store::Lease;
-use adelie_store::page::{NewEvent, Writes};
+use adelie_store::event::NewEvent;
+use adelie_store::page::Writes;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::failure::Attempt;
@@ -234,10 +235,10 @@ pub(crate) async fn seen(
 /// So many events are written one by one.
 const SINGLE_EVENTS: usize = 10;
 
-/// Writes events, in their order.
+/// Writes events of an MDM server, or of none, in their order.
 pub(crate) async fn events(
     transaction: &mut SqliteConnection,
-    server: ServerId,
+    server: impl Into<Option<ServerId>>,
     run: Option<RunId>,
     events: &[impl Borrow<NewEvent>],
     now: Timestamp,
@@ -245,6 +246,7 @@ pub(crate) async fn events(
     if events.is_empty() {
         return Ok(());
     }
+    let server = server.into();
     // The events of an import are few and long: SQLite need not take them apart.
     if events.len() <= SINGLE_EVENTS {
         for event in events.iter().map(Borrow::borrow) {
@@ -252,7 +254,7 @@ pub(crate) async fn events(
                 "-- add_event
                  INSERT INTO events (server_id, run_id, at, serial, kind, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )
-            .bind(server.0)
+            .bind(server.map(|server| server.0))
             .bind(run.map(|run| run.0))
             .bind(now.timestamp_millis())
             .bind(event.serial.as_ref().map(SerialNumber::as_str))
@@ -270,7 +272,7 @@ pub(crate) async fn events(
          INSERT INTO events (server_id, run_id, at, serial, kind, data)
          SELECT ?1, ?2, ?3, value ->> 0, value ->> 1, value -> 2 FROM json_each(?4) ORDER BY key",
     )
-    .bind(server.0)
+    .bind(server.map(|server| server.0))
     .bind(run.map(|run| run.0))
     .bind(now.timestamp_millis())
     .bind(to_json("events", &rows)?)

@@ -51,7 +51,7 @@ fn event(row: &SqliteRow) -> Attempt<StoredEvent> {
     let run: Option<i64> = row.try_get("run_id")?;
     Ok(StoredEvent {
         id: EventId(row.try_get("id")?),
-        server: ServerId(row.try_get("server_id")?),
+        server: row.try_get::<Option<i64>, _>("server_id")?.map(ServerId),
         at: moment("events.at", row.try_get("at")?)?,
         kind: row.try_get("kind")?,
         serial: serial.map(SerialNumber::from_apple),

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use adelie_model::{SerialNumber, ServerId};
+use adelie_store::event::{NewEvent, ProfilesRetried};
 use adelie_store::page::{self, Action, Operated, Outcome};
 use adelie_store::{Operator, StoreError};
-use serde_json::json;
 use sqlx::SqliteConnection;
 
 use crate::failure::Attempt;
@@ -63,8 +63,9 @@ pub(crate) async fn profiles(
     .await?;
     let profiles = done.rows_affected();
     if profiles > 0 {
-        let data = json!({ "by": by.name, "profiles": profiles });
-        servers::changed(transaction, server, "server.profiles_retried", data, by).await?;
+        let details = ProfilesRetried { by: by.name.clone(), profiles };
+        let event = NewEvent::new("server.profiles_retried", &details);
+        servers::changed(transaction, server, event, by).await?;
         due_at_once(transaction, server).await?;
     }
     Ok(profiles)

@@ -1,9 +1,8 @@
 //! Deleting what need not be kept, a bounded number of rows at a time.
 
 use adelie_model::{SerialNumber, ServerId, Timestamp};
-use adelie_store::page::NewEvent;
+use adelie_store::event::{DeviceDeleted, NewEvent};
 use adelie_store::{Retention, moment};
-use serde_json::json;
 use sqlx::SqliteConnection;
 
 use crate::batch;
@@ -42,11 +41,9 @@ impl Forgotten {
         let events = gone
             .into_iter()
             .map(|(serial, removed_at)| {
-                Ok(NewEvent {
-                    kind: "device.deleted",
-                    serial: Some(SerialNumber::from_apple(serial)),
-                    data: json!({ "removed_at": moment("devices.removed_at", removed_at)? }),
-                })
+                let removed_at = moment("devices.removed_at", removed_at)?;
+                let serial = SerialNumber::from_apple(serial);
+                Ok(NewEvent::of_device(serial, "device.deleted", &DeviceDeleted { removed_at }))
             })
             .collect::<Attempt<Vec<_>>>()?;
         batch::events(transaction, self.server, None, &events, self.now).await?;

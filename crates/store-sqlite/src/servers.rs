@@ -2,10 +2,9 @@
 
 use adelie_model::{RevisionId, ServerId, ServerName, Timestamp};
 use adelie_rules::Scope;
-use adelie_store::page::NewEvent;
+use adelie_store::event::{NewEvent, OperatorAction};
 use adelie_store::{Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError};
 use async_trait::async_trait;
-use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection};
 
 use crate::failure::{Attempt, exists, run};
@@ -99,7 +98,8 @@ impl ServerStore for SqliteStore {
             .execute(&mut *transaction)
             .await?;
             let kind = if paused { "server.paused" } else { "server.resumed" };
-            changed(&mut transaction, id, kind, json!({ "by": by.name }), by).await?;
+            let event = NewEvent::new(kind, &OperatorAction { by: by.name.clone() });
+            changed(&mut transaction, id, event, by).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -167,11 +167,10 @@ impl ServerStore for SqliteStore {
 pub(crate) async fn changed(
     transaction: &mut SqliteConnection,
     id: ServerId,
-    kind: &'static str,
-    data: Value,
+    event: NewEvent,
     by: &Operator,
 ) -> Attempt<()> {
-    batch::events(transaction, id, None, &[NewEvent { kind, serial: None, data }], by.now).await
+    batch::events(transaction, id, None, &[event], by.now).await
 }
 
 /// Refuses to have written to an MDM server that does not exist.

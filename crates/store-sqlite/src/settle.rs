@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, Timestamp, halt};
-use adelie_store::page;
+use adelie_store::event;
 use adelie_store::{Lease, Settlement};
 use sqlx::Row;
 
@@ -99,10 +99,10 @@ async fn try_to_settle(
     }
     let of_settled = |settlement: &&Settlement| settled.contains(settlement.serial.as_str());
     let events = match told {
-        Told::All => page::settled(revision, settlements),
+        Told::All => event::settled(revision, settlements),
         Told::Settled => {
             let late_left_out: Vec<_> = settlements.iter().filter(of_settled).cloned().collect();
-            page::settled(revision, &late_left_out)
+            event::settled(revision, &late_left_out)
         }
     };
     batch::events(&mut transaction, lease.server, None, &events, now).await?;

@@ -86,11 +86,11 @@ pub struct StateCount {
 pub struct StoredEvent {
     /// Its number; later events have greater ones.
     pub id: EventId,
-    /// The MDM server that it happened at.
-    pub server: ServerId,
+    /// The MDM server that it happened at; `None` for what concerns none of them.
+    pub server: Option<ServerId>,
     /// When.
     pub at: Timestamp,
-    /// Like `device.added`.
+    /// One of the [types](crate::event::TYPES).
     pub kind: String,
     /// The device it is about; `None` when it is about several or about the server.
     pub serial: Option<SerialNumber>,

@@ -6,6 +6,7 @@
 //! - [`page`] folds a page by serial number, merges it into what is known and decides what each device
 //!   is to have. A driver loads the rows, calls it, and writes what it returns, all in one transaction
 //!   (field lesson L1).
+//! - [`event`] says what happened, in types with a JSON Schema each.
 //! - [`find`] is what drivers share when they look serial numbers up.
 //! - [`seal`] turns secrets into [`Sealed`] bytes, the only form in which a driver ever sees one.
 //! - `contract` (feature `contract`) is the suite that every driver must pass.
@@ -18,6 +19,7 @@ mod configuration_error;
 pub mod contract;
 mod devices;
 mod error;
+pub mod event;
 pub mod find;
 mod last_rules;
 mod leases;
@@ -28,6 +30,7 @@ pub mod seal;
 mod servers;
 mod sync;
 mod tokens;
+mod webhooks;
 
 pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
 pub use bulk::{BulkChange, BulkStore, NewBulkChange, Reverse, Undo};
@@ -46,6 +49,11 @@ pub use sync::{
     SyncStore,
 };
 pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenStore};
+pub use webhooks::{
+    Attempt, Attempted, Backlog, ClaimedDelivery, Delivery, DeliveryFilter, DeliveryOutcome, DeliveryState,
+    EventFilter, NewWebhook, Replay, SealedSecret, Webhook, WebhookChange, WebhookFormat, WebhookState,
+    WebhookStore,
+};
 
 /// Everything stored, behind one handle. `adelie` picks the driver; nobody else knows which it is.
 pub trait Store:

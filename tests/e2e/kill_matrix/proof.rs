@@ -73,7 +73,7 @@ fn re_reads(stage: &Stage, blow: &Blow, found: &mut Findings) {
             let moments = stage.world.ledger().column(&format!(
                 "-- read_backs
                  SELECT DISTINCT CAST(at AS text) FROM events
-                 WHERE id > {event} AND kind IN ('device.assigned', 'device.not_assigned')
+                 WHERE id > {event} AND kind IN ('assignment.succeeded', 'assignment.unconfirmed')
                    AND CAST(data AS text) LIKE '%the answer was lost%'"
             ));
             moments.len() as u64

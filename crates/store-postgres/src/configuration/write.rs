@@ -6,8 +6,9 @@ use adelie_model::{ProfileName, ServerId, to_millis};
 use adelie_store::configuration::{
     DefaultEdit, Edits, HeadEdit, RevisionEdit, RuleEdit, StoredRule, Version,
 };
+use adelie_store::event::{DefaultsChanged, NewEvent, SettingsChanged};
 use adelie_store::{Operator, SyncSettings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -240,7 +241,7 @@ fn row(place: usize, rule: &StoredRule) -> Value {
 
 /// Sets defaults and takes them away, and writes for each MDM server who did it.
 async fn defaults(transaction: &mut PgConnection, edits: &[DefaultEdit], by: &Operator) -> Attempt<()> {
-    let mut set: BTreeMap<ServerId, Map<String, Value>> = BTreeMap::new();
+    let mut set: BTreeMap<ServerId, BTreeMap<String, Option<String>>> = BTreeMap::new();
     for DefaultEdit { server, scope, profile } in edits {
         let query = match profile {
             Some(profile) => sqlx::query(
@@ -260,12 +261,13 @@ async fn defaults(transaction: &mut PgConnection, edits: &[DefaultEdit], by: &Op
             .bind(scope.as_str()),
         };
         query.execute(&mut *transaction).await?;
-        let profile = json!(profile.as_ref().map(ProfileName::as_str));
+        let profile = profile.as_ref().map(ToString::to_string);
         set.entry(*server).or_default().insert(scope.to_string(), profile);
     }
     for (server, defaults) in set {
-        let data = json!({ "by": by.name, "defaults": defaults });
-        tell(transaction, server, "server.defaults_changed", data, by).await?;
+        let details = DefaultsChanged { by: by.name.clone(), defaults };
+        let event = NewEvent::new("server.defaults_changed", &details);
+        tell(transaction, server, event, by).await?;
     }
     Ok(())
 }
@@ -284,6 +286,7 @@ async fn settings(
     .bind(Json(new))
     .execute(&mut *transaction)
     .await?;
-    let data = json!({ "by": by.name, "settings": new });
-    tell(transaction, server, "server.settings_changed", data, by).await
+    let details = SettingsChanged { by: by.name.clone(), settings: *new };
+    let event = NewEvent::new("server.settings_changed", &details);
+    tell(transaction, server, event, by).await
 }

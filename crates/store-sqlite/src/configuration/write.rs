@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use adelie_model::{ProfileName, ServerId};
+use adelie_model::ServerId;
 use adelie_store::configuration::{
     Affected, DefaultEdit, Edits, HeadEdit, RevisionEdit, RuleEdit, StoredRule, Version,
 };
+use adelie_store::event::{DefaultsChanged, NewEvent, SettingsChanged};
 use adelie_store::{Operator, SyncSettings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::load::chosen_servers;
@@ -220,7 +221,7 @@ fn row(place: usize, rule: &StoredRule) -> Value {
 
 /// Sets defaults and takes them away, and writes for each MDM server who did it.
 async fn defaults(transaction: &mut SqliteConnection, edits: &[DefaultEdit], by: &Operator) -> Attempt<()> {
-    let mut set: BTreeMap<ServerId, Map<String, Value>> = BTreeMap::new();
+    let mut set: BTreeMap<ServerId, BTreeMap<String, Option<String>>> = BTreeMap::new();
     for DefaultEdit { server, scope, profile } in edits {
         let statement = match profile {
             Some(_) => {
@@ -237,12 +238,13 @@ async fn defaults(transaction: &mut SqliteConnection, edits: &[DefaultEdit], by:
             None => query,
         };
         query.execute(&mut *transaction).await?;
-        let profile = json!(profile.as_ref().map(ProfileName::as_str));
+        let profile = profile.as_ref().map(ToString::to_string);
         set.entry(*server).or_default().insert(scope.to_string(), profile);
     }
     for (server, defaults) in set {
-        let data = json!({ "by": by.name, "defaults": defaults });
-        changed(transaction, server, "server.defaults_changed", data, by).await?;
+        let details = DefaultsChanged { by: by.name.clone(), defaults };
+        let event = NewEvent::new("server.defaults_changed", &details);
+        changed(transaction, server, event, by).await?;
     }
     Ok(())
 }
@@ -258,6 +260,7 @@ async fn settings(
         .bind(to_json("mdm_servers.sync_settings", new)?)
         .execute(&mut *transaction)
         .await?;
-    let data = json!({ "by": by.name, "settings": new });
-    changed(transaction, server, "server.settings_changed", data, by).await
+    let details = SettingsChanged { by: by.name.clone(), settings: *new };
+    let event = NewEvent::new("server.settings_changed", &details);
+    changed(transaction, server, event, by).await
 }

@@ -34,12 +34,12 @@ pub async fn a_device_has_its_history(fixture: &dyn Fixture) -> Case {
     let events = history(&world, "A", None, 10).await?;
     assert_eq!(
         kinds(&events),
-        ["device.removed", "device.modified", "devices.assigned", "devices.imported"],
+        ["device.removed", "device.modified", "assignment.succeeded", "devices.imported"],
         "newest first"
     );
     assert!(events.is_sorted_by(|newer, older| newer.id > older.id));
     assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [6, 4, 2, 1].map(at));
-    assert!(events.iter().all(|event| event.server == world.server));
+    assert!(events.iter().all(|event| event.server == Some(world.server)));
     let alone: Vec<_> = events.iter().map(|event| event.serial.clone()).collect();
     assert_eq!(alone, [Some(serial("A")), Some(serial("A")), None, None]);
     let runs = world.store.runs(Some(world.server), None, 3).await?;
@@ -51,7 +51,7 @@ pub async fn a_device_has_its_history(fixture: &dyn Fixture) -> Case {
         assert_eq!(event.data["devices"], json!(3));
     }
     assert_eq!(events[2].data["profile_uuid"], json!("UUID-1"));
-    assert_eq!(kinds(&history(&world, "B", None, 10).await?), ["devices.assigned", "devices.imported"]);
+    assert_eq!(kinds(&history(&world, "B", None, 10).await?), ["assignment.succeeded", "devices.imported"]);
     assert_eq!(history(&world, "nobody", None, 10).await?, []);
     Ok(())
 }
@@ -92,7 +92,7 @@ pub async fn a_history_is_of_one_server(fixture: &dyn Fixture) -> Case {
     };
     world.settle(&[failed], 5).await?;
     let ours = history(&world, "A", None, 10).await?;
-    assert_eq!(kinds(&ours), ["device.failed", "devices.imported"]);
+    assert_eq!(kinds(&ours), ["assignment.failed", "devices.imported"]);
     assert_eq!((&ours[0].data["reason"], &ours[0].serial), (&json!("Apple says FAILED"), &Some(serial("A"))));
     assert_eq!(kinds(&history(&elsewhere, "A", None, 10).await?), ["device.removed", "devices.imported"]);
     assert_eq!(history(&world, "B", None, 10).await?, []);
@@ -159,7 +159,7 @@ pub async fn an_answer_that_settles_nothing_is_not_told(fixture: &dyn Fixture) -
     }
     assert_eq!(kinds(&history(&world, "A", None, 10).await?), ["device.removed", "devices.imported"]);
     let events = history(&world, "B", None, 10).await?;
-    assert_eq!(kinds(&events), ["devices.failed", "devices.imported"]);
+    assert_eq!(kinds(&events), ["assignment.failed", "devices.imported"]);
     assert_eq!((events[0].at, &events[0].data["devices"]), (at(4), &json!(2)));
     Ok(())
 }

@@ -279,7 +279,7 @@ pub async fn a_returned_device_forgets_its_assignment(fixture: &dyn Fixture) -> 
     assert_eq!((device.removed_at, device.first_seen_at), (None, at(1)));
     assert_eq!((device.assignment.state, device.assignment.attempts), (AssignState::Due, 0));
     assert_eq!(device.actual.profile_uuid, None);
-    assert_eq!(kinds(fixture).await[1..], ["device.assigned A", "device.removed A", "device.added A"]);
+    assert_eq!(kinds(fixture).await[1..], ["assignment.succeeded A", "device.removed A", "device.added A"]);
     Ok(())
 }
 

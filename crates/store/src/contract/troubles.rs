@@ -176,7 +176,7 @@ pub async fn drift_is_reported_or_repaired(fixture: &dyn Fixture) -> Case {
     assert_eq!(world.state("A").await?, AssignState::Due);
     assert_eq!(world.claim(&revision, 9002).await?, serials(["A"]));
     let told: Vec<_> =
-        fixture.events().await.into_iter().filter(|event| event.kind == "device.drifted").collect();
+        fixture.events().await.into_iter().filter(|event| event.kind == "drift.detected").collect();
     let repaired: Vec<_> = told.iter().map(|event| &event.data["repaired"]).collect();
     assert_eq!(repaired, [&json!(false), &json!(true)]);
     Ok(())

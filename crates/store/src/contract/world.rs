@@ -178,7 +178,9 @@ pub(super) fn token(server: ServerId, number: u8) -> (StoredKey, NewServerToken)
 /// The events about devices, without those about the server's settings.
 pub(super) async fn told(fixture: &dyn Fixture) -> Vec<StoredEvent> {
     let mut events = fixture.events().await;
-    events.retain(|event| event.kind.starts_with("device"));
+    events.retain(|event| {
+        ["device", "assignment.", "drift."].iter().any(|about| event.kind.starts_with(about))
+    });
     events
 }
 

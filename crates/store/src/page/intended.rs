@@ -5,9 +5,9 @@ use adelie_model::{
     AssignState, Counts, Device, OpType, ProfileStatus, RevisionId, SerialNumber, ServerId, Timestamp,
     to_millis,
 };
-use serde_json::json;
 
-use super::{Known, NewEvent, PageContext, PagePlan, Ready, ahead, decide, merge, settled};
+use super::{Known, PageContext, PagePlan, Ready, ahead, decide, merge};
+use crate::event::{self, DeviceAdded, NewEvent, settled};
 use crate::{Claim, PageCommit, Policy, SendAhead, Settlement};
 
 /// Pages that are worked out and not stored: only the intent to send some of their devices is (field lesson L29). They
@@ -80,19 +80,16 @@ fn plan(
     let number = records.len() as u64;
     let counts = Counts { pages: 1, records: number, added: number, ..Counts::default() };
     let mut plan = PagePlan { counts, ..PagePlan::default() };
-    let serials = || records.iter().map(|record| &record.serial);
-    if context.first_import && !records.is_empty() {
-        plan.events.push(NewEvent::imported(serials()));
-    } else {
-        plan.events.extend(serials().map(|serial| NewEvent {
-            kind: "device.added",
-            serial: Some(serial.clone()),
-            data: json!({ "was": null }),
-        }));
+    if context.first_import {
+        plan.events.extend(event::imported(&records.iter().map(|record| &record.serial).collect::<Vec<_>>()));
     }
     let mut claims: BTreeMap<RevisionId, Vec<Claim>> = BTreeMap::new();
     for record in records {
         let mut device = merge::added(context, record, policy);
+        if !context.first_import {
+            let details = DeviceAdded { was: None, device: (&device.actual).into() };
+            plan.events.push(NewEvent::of_device(device.serial.clone(), "device.added", &details));
+        }
         match ahead::send(&mut device, policy, context.now, verify_at) {
             Some((revision, claim)) => {
                 claims.entry(revision).or_default().push(claim);

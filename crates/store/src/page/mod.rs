@@ -4,7 +4,6 @@
 mod ahead;
 mod decide;
 mod digest;
-mod events;
 mod fold;
 mod group;
 mod intended;
@@ -18,11 +17,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use adelie_model::{Counts, Device, RunId, SerialNumber, ServerId, SyncPhase, Timestamp};
-use serde_json::{Value, json};
 
 pub use ahead::{Ready, send_ahead};
 pub use decide::{Known, decide};
-pub use events::{NewEvent, settled};
 pub use group::{GroupPlan, plan_group};
 pub use intended::{Answer, Intended, intend};
 pub use operate::{Action, Operated, Outcome, operate};
@@ -30,6 +27,7 @@ pub use record::{Record, Source};
 
 use self::fold::fold;
 use crate::Policy;
+use crate::event::{self, DeviceAdded, DeviceModified, DeviceRemoved, NewEvent};
 
 /// Where and when a page is being committed.
 #[derive(Clone, Debug)]
@@ -112,15 +110,11 @@ pub fn plan(
             Some(_) if context.first_import && change.kind == merge::Kind::Added => {
                 imported.push(record.serial.clone());
             }
-            Some(kind) => plan.events.push(NewEvent {
-                kind,
-                serial: Some(record.serial.clone()),
-                data: details(change.kind, before.as_ref(), &change.device),
-            }),
+            Some(kind) => plan.events.push(told(kind, change.kind, before.as_ref(), &change.device)),
             None => {}
         }
         if let (Source::ReadBack, Some(before)) = (context.source, &before) {
-            plan.events.extend(events::read_back(before, &change.device));
+            plan.events.extend(event::read_back(before, &change.device));
         }
         match before {
             None => plan.writes.new.push(change.device),
@@ -128,19 +122,21 @@ pub fn plan(
             Some(_) => plan.writes.known.push(change.device),
         }
     }
-    if !imported.is_empty() {
-        plan.events.push(NewEvent::imported(imported.iter()));
-    }
+    plan.events.extend(event::imported(&imported.iter().collect::<Vec<_>>()));
     plan
 }
 
-/// What an event tells of a device beside its kind.
-fn details(kind: merge::Kind, before: Option<&Device>, after: &Device) -> Value {
-    match (kind, before) {
+/// The event of what a record did to a device.
+fn told(kind: &'static str, change: merge::Kind, before: Option<&Device>, after: &Device) -> NewEvent {
+    let serial = after.serial.clone();
+    let was = before.map(|device| device.assignment.state.as_str());
+    match (change, before) {
         (merge::Kind::Modified, Some(before)) => {
-            json!({ "changes": events::changes(&before.actual, &after.actual) })
+            let changes = event::changes(&before.actual, &after.actual);
+            NewEvent::of_device(serial, kind, &DeviceModified { changes })
         }
-        _ => json!({ "was": before.map(|device| device.assignment.state.as_str()) }),
+        (merge::Kind::Removed, _) => NewEvent::of_device(serial, kind, &DeviceRemoved { was, by: None }),
+        _ => NewEvent::of_device(serial, kind, &DeviceAdded { was, device: (&after.actual).into() }),
     }
 }
 

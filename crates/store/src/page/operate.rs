@@ -1,10 +1,10 @@
 //! What an operator does to a device by hand. Pure; drivers run it in a transaction of its own.
 
 use adelie_model::{AssignState, Assignment, Device, DriftMode, SerialNumber, Tag};
-use serde_json::json;
 
 use super::merge::removed;
-use super::{Known, NewEvent, decide};
+use super::{Known, decide};
+use crate::event::{DeviceHeld, DeviceRemoved, DeviceRetried, DeviceTagged, DeviceUnheld, NewEvent};
 use crate::{Operator, Policy};
 
 /// How the reason of a device begins that an operator has put away.
@@ -67,10 +67,8 @@ pub fn operate(
     by: &Operator,
 ) -> (Outcome, Option<(Device, NewEvent)>) {
     let refused = |why: &str| (Outcome::Refused(why.to_owned()), None);
-    let done = |device: Device, kind, data| {
-        let event = NewEvent { kind, serial: Some(device.serial.clone()), data };
-        (Outcome::Done, Some((device, event)))
-    };
+    let done = |device, event| (Outcome::Done, Some((device, event)));
+    let serial = || device.serial.clone();
     if device.removed_at.is_some() && !matches!(action, Action::Tag { .. }) {
         return refused(match action {
             Action::Archive => "it is put away already and is deleted by itself",
@@ -87,33 +85,41 @@ pub fn operate(
             if device.hold.as_ref() == Some(&text) {
                 return (Outcome::Unchanged("it is held already"), None);
             }
-            let data = json!({ "by": by.name, "reason": reason });
+            let details = DeviceHeld { by: by.name.clone(), reason: reason.clone() };
             let held = decided(Device { hold: Some(text), ..device.clone() }, policy, by);
-            done(held, "device.held", data)
+            done(held, NewEvent::of_device(serial(), "device.held", &details))
         }
         Action::Unhold if device.hold.is_none() => (Outcome::Unchanged("no operator holds it"), None),
         Action::Unhold => {
             let free = decided(Device { hold: None, ..device.clone() }, policy, by);
-            done(free, "device.unheld", json!({ "by": by.name }))
+            let details = DeviceUnheld { by: by.name.clone() };
+            done(free, NewEvent::of_device(serial(), "device.unheld", &details))
         }
         Action::Archive => {
-            let data = json!({ "by": by.name, "was": device.assignment.state.as_str() });
+            let was = Some(device.assignment.state.as_str());
+            let details = DeviceRemoved { was, by: Some(by.name.clone()) };
             let reason = format!("{PUT_AWAY}{}; a full sync brings it back if Apple still lists it", by.name);
-            done(removed(device.clone(), reason.into(), by.now), "device.removed", data)
+            let gone = removed(device.clone(), reason.into(), by.now);
+            done(gone, NewEvent::of_device(serial(), "device.removed", &details))
         }
         Action::Tag { add, remove } => {
             let tags = tagged(&device.tags, add, remove);
             if tags == device.tags {
                 return (Outcome::Unchanged("its tags are so already"), None);
             }
-            let data = json!({ "by": by.name, "tags": tags, "was": device.tags });
-            let device = decided(Device { tags, ..device.clone() }, policy, by);
-            done(device, "device.tagged", data)
+            let details = DeviceTagged { by: by.name.clone(), tags: tags.clone(), was: device.tags.clone() };
+            let tagged = decided(Device { tags, ..device.clone() }, policy, by);
+            done(tagged, NewEvent::of_device(serial(), "device.tagged", &details))
         }
         Action::Retry { throttled_too } => match retried(device, policy, *throttled_too, by) {
             Ok(assignment) => {
-                let data = json!({ "by": by.name, "was": device.assignment.state.as_str() });
-                done(Device { assignment, ..device.clone() }, "device.retried", data)
+                let was = device.assignment.state.as_str();
+                let event = NewEvent::of_device(
+                    serial(),
+                    "device.retried",
+                    &DeviceRetried { by: by.name.clone(), was },
+                );
+                done(Device { assignment, ..device.clone() }, event)
             }
             Err(outcome) => (outcome, None),
         },

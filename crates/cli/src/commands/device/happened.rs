@@ -47,15 +47,16 @@ pub fn words(event: &StoredEvent, profiles: &Profiles) -> String {
         "device.removed" if !by.is_empty() => format!("put away by {by}"),
         "device.removed" => "it left this MDM server".to_owned(),
         "device.deleted" => "forgotten, because it had left long ago".to_owned(),
-        "device.assigned" | "devices.assigned" => with(&format!("{profile} assigned"), text("reason")),
-        "device.not_assigned" => with(&format!("{profile} not assigned"), text("reason")),
-        "device.throttled" | "devices.throttled" => with("throttled", text("reason")),
-        "device.failed" | "devices.failed" => with(&format!("{profile} not assigned"), text("reason")),
-        "device.not_accessible" | "devices.not_accessible" => with("not accessible", text("reason")),
-        "device.drifted" => {
+        "assignment.succeeded" => with(&format!("{profile} assigned"), text("reason")),
+        "assignment.unconfirmed" => with(&format!("{profile} not assigned"), text("reason")),
+        "assignment.throttled" => with("throttled", text("reason")),
+        "assignment.failed" => with(&format!("{profile} not assigned"), text("reason")),
+        "assignment.not_accessible" => with("not accessible", text("reason")),
+        "drift.detected" => {
             let what = if data["repaired"] == true { "it is repaired" } else { "it is reported only" };
             with("drifted", &format!("{}; {what}", text("reason")))
         }
+        "drift.repaired" => "Apple shows its profile again".to_owned(),
         "device.held" => with(&format!("held by {by}"), text("reason")),
         "device.unheld" => format!("let go by {by}"),
         "device.tagged" => format!("tagged by {by}: {}", tags(&data["was"], &data["tags"])),
@@ -112,7 +113,7 @@ mod tests {
     fn told(kind: &str, data: Value) -> String {
         let event = StoredEvent {
             id: EventId(1),
-            server: ServerId(1),
+            server: Some(ServerId(1)),
             at: Timestamp::UNIX_EPOCH,
             kind: kind.to_owned(),
             serial: None,
@@ -133,14 +134,14 @@ mod tests {
         );
         assert_eq!(
             told(
-                "devices.assigned",
+                "assignment.succeeded",
                 json!({ "revision": 7, "reason": "Apple confirmed it", "devices": 1000 })
             ),
             "profile standard assigned: Apple confirmed it (with 999 others)"
         );
         assert_eq!(
             told(
-                "device.failed",
+                "assignment.failed",
                 json!({ "revision": 9, "reason": "Apple answered FAILED", "next_attempt_at": "1970-01-01T01:00:00Z" })
             ),
             "its profile not assigned: Apple answered FAILED; tried again at 1970-01-01 01:00 UTC"

@@ -1,6 +1,7 @@
 //! What changes at Apple without our doing, and what only seems to.
 
 use super::*;
+use serde_json::json;
 
 /// A device that Apple shows with another profile than the one that it showed before, under this mode.
 fn drifted(mode: DriftMode) -> (Shelf, Record) {
@@ -23,7 +24,7 @@ fn reported_drift_is_looked_at_once() {
     assert_eq!((reported.state, reported.next_attempt_at), (AssignState::Drifted, None));
     assert!(reported.reason.contains("ELSE") && reported.reason.contains("reported only"), "{reported:?}");
     let told: Vec<_> = plan.events.iter().map(|event| (event.kind, &event.data["repaired"])).collect();
-    assert_eq!(told, [("device.drifted", &json!(false))]);
+    assert_eq!(told, [("drift.detected", &json!(false))]);
     for source in [Source::Whole, Source::Changes, Source::ReadBack] {
         let plan = shelf.commit(source, std::slice::from_ref(&moved));
         assert_eq!((&shelf.device("A").assignment, plan.events.len()), (&reported, 0), "{source:?}");
@@ -60,7 +61,7 @@ fn reported_drift_is_repaired_after_the_switch() {
     let plan = shelf.commit(Source::ReadBack, &[moved]);
     assert_eq!(shelf.state("A"), AssignState::Due);
     let told: Vec<_> = plan.events.iter().map(|event| (event.kind, &event.data["repaired"])).collect();
-    assert_eq!(told, [("device.drifted", &json!(true))]);
+    assert_eq!(told, [("drift.detected", &json!(true))]);
 }
 
 /// Our own assignment, as Apple's answer to it is stored.

@@ -1,5 +1,6 @@
 //! What pages make of devices. Each case plays pages against devices kept in a map, as a driver would.
 
+use serde_json::json;
 use std::collections::HashMap;
 
 use adelie_model::{

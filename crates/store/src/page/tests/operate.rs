@@ -3,6 +3,7 @@
 use super::*;
 use crate::Operator;
 use crate::page::{Action, Outcome};
+use serde_json::json;
 
 fn by(seconds: i64) -> Operator {
     Operator { name: "kim".to_owned(), now: at(seconds) }

@@ -1,0 +1,63 @@
+//! What happened, as it is written in the transaction that made it happen (field lesson L15), and as webhooks tell it.
+//!
+//! Every type of event is a Rust type with a row in the [`TYPES`]: its name, how serious it is, what it means, and the
+//! JSON Schema of its details. `docs/events.md` and `docs/events.schema.json` are made of them.
+
+mod catalogue;
+mod configuration;
+mod devices;
+mod servers;
+mod webhooks;
+
+use adelie_model::SerialNumber;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub use self::catalogue::{EventType, Severity, TYPES, event_type};
+pub use self::configuration::{ProfileRevised, RulesChanged};
+pub use self::devices::{
+    AssignmentOutcome, AssignmentSucceeded, DeviceAdded, DeviceDeleted, DeviceHeld, DeviceModified,
+    DeviceRemoved, DeviceRetried, DeviceTagged, DeviceUnheld, DevicesImported, DriftDetected, DriftRepaired,
+    settled,
+};
+pub(crate) use self::devices::{changes, imported, read_back};
+pub use self::servers::{
+    DefaultsChanged, FullSyncRequired, OperatorAction, ProfilesRetried, RemovalsHeld, RunEnded,
+    SettingsChanged, SyncPage, TokenChanged, TokenRenewed, run_ended, token_changed,
+};
+pub use self::webhooks::{WebhookDisabled, WebhookReplayed, WebhookTouched};
+
+/// An event to be written: something that is true once the transaction commits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEvent {
+    /// One of the [`TYPES`].
+    pub kind: &'static str,
+    /// The device it is about; `None` when it is about several, whose `serial_numbers` are in the details, or about none.
+    pub serial: Option<SerialNumber>,
+    /// Details: an object.
+    pub data: Value,
+}
+
+impl NewEvent {
+    /// An event about one device.
+    pub fn of_device(serial: SerialNumber, kind: &'static str, details: &impl Serialize) -> Self {
+        Self { kind, serial: Some(serial), data: object(details) }
+    }
+
+    /// An event about several devices, which the details name, or about none.
+    pub fn new(kind: &'static str, details: &impl Serialize) -> Self {
+        Self { kind, serial: None, data: object(details) }
+    }
+}
+
+/// Details as an object. Ours are structs without maps of other keys than text, which always are one.
+fn object(details: &impl Serialize) -> Value {
+    match serde_json::to_value(details) {
+        Ok(Value::Null) => Value::Object(Map::new()),
+        Ok(value) => value,
+        Err(error) => {
+            debug_assert!(false, "details that are no JSON: {error}");
+            Value::Object(Map::new())
+        }
+    }
+}

@@ -1,0 +1,39 @@
+use adelie_model::WebhookId;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Details of what an operator did to an endpoint.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct WebhookTouched {
+    /// The number of the endpoint.
+    #[schemars(with = "i64")]
+    pub webhook: WebhookId,
+    /// Where it receives.
+    pub url: String,
+    /// Who did it.
+    pub by: String,
+    /// Why, in their words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Details of an endpoint that was given up.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct WebhookDisabled {
+    /// The number of the endpoint.
+    #[schemars(with = "i64")]
+    pub webhook: WebhookId,
+    /// Where it receives.
+    pub url: String,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// Details of deliveries that are sent again.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct WebhookReplayed {
+    /// Who asked for it.
+    pub by: String,
+    /// How many deliveries.
+    pub deliveries: u64,
+}

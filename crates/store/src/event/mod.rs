@@ -6,12 +6,14 @@
 mod catalogue;
 mod configuration;
 mod devices;
+mod schema;
 mod servers;
 mod webhooks;
 
-use adelie_model::SerialNumber;
+use adelie_model::{EventId, SerialNumber};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 pub use self::catalogue::{EventType, Severity, TYPES, event_type};
 pub use self::configuration::{ProfileRevised, RulesChanged};
@@ -21,6 +23,7 @@ pub use self::devices::{
     settled,
 };
 pub(crate) use self::devices::{changes, imported, read_back};
+pub use self::schema::{SCHEMA_URL, schema};
 pub use self::servers::{
     DefaultsChanged, FullSyncRequired, OperatorAction, ProfilesRetried, RemovalsHeld, RunEnded,
     SettingsChanged, SyncPage, TokenChanged, TokenRenewed, run_ended, token_changed,
@@ -48,6 +51,14 @@ impl NewEvent {
     pub fn new(kind: &'static str, details: &impl Serialize) -> Self {
         Self { kind, serial: None, data: object(details) }
     }
+}
+
+/// The id of an event outside of its database: that of its webhooks, the same over retries, restarts and replays. It names
+/// the installation, so that a receiver of two of them never takes one event for another.
+#[must_use]
+pub fn public_id(installation: Uuid, event: EventId) -> String {
+    let installation = installation.simple().to_string();
+    format!("evt_{}_{event}", &installation[..12])
 }
 
 /// Details as an object. Ours are structs without maps of other keys than text, which always are one.

@@ -19,6 +19,19 @@ pub enum DeliveryState {
     Dead,
 }
 
+impl DeliveryState {
+    /// The name that stores, JSON and tables use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Retrying => "retrying",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// A delivery that is ours to send until a moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimedDelivery {

@@ -129,3 +129,35 @@ pub enum WebhookChange {
         old_until: Timestamp,
     },
 }
+
+impl SealedSecret {
+    /// What the seal of a secret is bound to, so that it opens nowhere else.
+    #[must_use]
+    pub fn place(id: WebhookSecretId) -> String {
+        format!("webhook_secrets.secret/{id}")
+    }
+}
+
+impl WebhookFormat {
+    /// The name that stores, JSON and options use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::CloudEvents => "cloudevents",
+            Self::Nanodep => "nanodep",
+        }
+    }
+}
+
+impl WebhookState {
+    /// The name that stores, JSON and tables use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+}

@@ -315,6 +315,7 @@ impl<'a> Assigner<'a> {
             reason: "Apple gave no clear answer; it is asked what it shows".to_owned(),
             next_attempt_at: Some(job.now() + job.settings.verify_after),
             profile_uuid: None,
+            drifted: claim.drifted,
         };
         let open: Vec<_> = claims.iter().filter(|claim| claim.attempts <= 1).map(open).collect();
         if !open.is_empty() {

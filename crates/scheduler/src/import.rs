@@ -250,6 +250,7 @@ mod tests {
             records: serials.map(record).collect(),
             cursor: Cursor("next".to_owned()),
             more: true,
+            fetched_until: None,
             now: Timestamp::UNIX_EPOCH,
         }
     }

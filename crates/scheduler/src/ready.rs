@@ -120,8 +120,11 @@ mod tests {
     }
 
     fn ready(revision: i64, devices: usize) -> Vec<page::Ready> {
-        let claim =
-            |number| Claim { serial: SerialNumber::from_apple(format!("R{revision}N{number}")), attempts: 1 };
+        let claim = |number| Claim {
+            serial: SerialNumber::from_apple(format!("R{revision}N{number}")),
+            attempts: 1,
+            drifted: false,
+        };
         vec![page::Ready { revision: RevisionId(revision), claims: (0..devices).map(claim).collect() }]
     }
 

@@ -64,6 +64,7 @@ fn settlement(
         reason,
         next_attempt_at: wait.map(|wait| now + wait),
         profile_uuid: (state == AssignState::Assigned).then(|| uuid.clone()),
+        drifted: claim.drifted,
     }
 }
 
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     fn claim(serial: &str, attempts: u32) -> Claim {
-        Claim { serial: SerialNumber::from_apple(serial.to_owned()), attempts }
+        Claim { serial: SerialNumber::from_apple(serial.to_owned()), attempts, drifted: false }
     }
 
     fn answer(results: &[(&str, DeviceResult)], retry_after_seconds: Option<u64>) -> Response {

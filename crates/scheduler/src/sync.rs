@@ -54,13 +54,15 @@ struct Fetched {
     records: Vec<Record>,
     cursor: Cursor,
     more: bool,
+    fetched_until: Option<Timestamp>,
     /// Apple answered with the cursor it was sent and says that there is more (field lesson L2).
     same_cursor: bool,
 }
 
 impl Fetched {
     fn into_commit(self, run: RunId, seen_run: RunId, phase: SyncPhase, now: Timestamp) -> PageCommit {
-        PageCommit { run, seen_run, phase, records: self.records, cursor: self.cursor, more: self.more, now }
+        let Self { records, cursor, more, fetched_until, .. } = self;
+        PageCommit { run, seen_run, phase, records, cursor, more, fetched_until, now }
     }
 }
 
@@ -295,6 +297,7 @@ impl<'a> Syncer<'a> {
             let fetched = Fetched {
                 cursor: next.clone(),
                 more,
+                fetched_until: page.fetched_until,
                 same_cursor,
                 records: page.into_devices().into_iter().map(record).collect(),
             };
@@ -349,7 +352,13 @@ impl<'a> Syncer<'a> {
         match (phase, problem, cursor) {
             // The listing was finished before: its cursor goes on as the sync's (field lesson L3).
             (SyncPhase::Fetch, CursorProblem::Exhausted, Some(cursor)) => {
-                let end = Fetched { records: Vec::new(), cursor, more: false, same_cursor: false };
+                let end = Fetched {
+                    records: Vec::new(),
+                    cursor,
+                    more: false,
+                    fetched_until: None,
+                    same_cursor: false,
+                };
                 // A closed channel means that the writer has failed; its error is reported.
                 let _ = pages.send(end).await;
                 Ok(PhaseEnd::Complete)

@@ -62,11 +62,13 @@ CREATE TABLE deliveries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     webhook_id bigint NOT NULL REFERENCES webhooks (id),
     event_id bigint NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+    at timestamptz NOT NULL,
     server_id bigint,
     serial text,
     ordered boolean NOT NULL,
     state text NOT NULL CONSTRAINT deliveries_state_known CHECK (state IN ('pending', 'retrying', 'delivered', 'dead')),
     claim integer NOT NULL DEFAULT 0,
+    sending boolean NOT NULL DEFAULT false,
     failures integer NOT NULL DEFAULT 0,
     due_at timestamptz,
     finished_at timestamptz,
@@ -76,10 +78,16 @@ CREATE TABLE deliveries (
     CONSTRAINT deliveries_due_or_finished CHECK ((due_at IS NULL) = (state IN ('delivered', 'dead'))),
     CONSTRAINT deliveries_finished CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'dead')))
 );
-CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at, id) WHERE due_at IS NOT NULL;
-CREATE INDEX deliveries_in_order ON deliveries (webhook_id, server_id, serial, id) WHERE ordered AND due_at IS NOT NULL;
+CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at, event_id) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_in_order ON deliveries (webhook_id, server_id, serial, event_id) WHERE ordered AND due_at IS NOT NULL;
+CREATE INDEX deliveries_of_server ON deliveries (webhook_id, (server_id + 0), event_id) WHERE ordered AND due_at IS NOT NULL;
+CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
+COMMENT ON INDEX deliveries_in_order IS 'What is before a delivery of its device.';
+COMMENT ON INDEX deliveries_of_server IS 'What is before a delivery of its MDM server. The sum keeps it from being taken for a device.';
 CREATE INDEX deliveries_failed ON deliveries (webhook_id, id) WHERE state IN ('retrying', 'dead');
 COMMENT ON TABLE deliveries IS 'One event on its way to one endpoint, written in the transaction that writes the event.';
+COMMENT ON COLUMN deliveries.at IS 'When the event happened.';
+COMMENT ON COLUMN deliveries.sending IS 'Whether it is being sent. That counts until due_at only.';
 COMMENT ON COLUMN deliveries.ordered IS 'Whether the endpoint asks for order.';
 COMMENT ON COLUMN deliveries.claim IS 'How often it was claimed. Who settles it names the number.';
 COMMENT ON COLUMN deliveries.failures IS 'Tries that failed since it was written or replayed.';
@@ -89,17 +97,18 @@ COMMENT ON COLUMN deliveries.last_status IS 'What the endpoint answered last.';
 COMMENT ON COLUMN deliveries.last_error IS 'Why the last try failed.';
 
 CREATE TABLE delivery_attempts (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     delivery_id bigint NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
+    claim integer NOT NULL,
     at timestamptz NOT NULL,
     duration_ms bigint NOT NULL,
     status integer,
     error text,
     request text NOT NULL,
-    answer text NOT NULL
+    answer text NOT NULL,
+    PRIMARY KEY (delivery_id, claim)
 );
-CREATE INDEX delivery_attempts_by_delivery ON delivery_attempts (delivery_id);
 COMMENT ON TABLE delivery_attempts IS 'Tries of deliveries.';
+COMMENT ON COLUMN delivery_attempts.claim IS 'The claim under which it was made. One try for each.';
 COMMENT ON COLUMN delivery_attempts.status IS 'NULL when there was no answer.';
 COMMENT ON COLUMN delivery_attempts.error IS 'Why it failed; NULL when it did not.';
 COMMENT ON COLUMN delivery_attempts.request IS 'Its headers without the signature, and the beginning of its body.';

@@ -147,7 +147,7 @@ async fn claim(
 ) -> Attempt<Vec<Claim>> {
     let mut transaction = pool.begin().await?;
     fence::shared(&mut transaction, lease).await?;
-    let mut claimed: Vec<(String, i32)> = sqlx::query_as(
+    let mut claimed: Vec<(String, i32, String)> = sqlx::query_as(
         "-- claim_due
          WITH picked AS MATERIALIZED (
              SELECT id FROM devices
@@ -157,7 +157,7 @@ async fn claim(
          )
          UPDATE devices d SET assign_state = 'sent', attempts = attempts + 1, next_attempt_at = $5,
              sent_epoch = $6
-         FROM picked WHERE d.id = picked.id RETURNING d.serial, d.attempts",
+         FROM picked WHERE d.id = picked.id RETURNING d.serial, d.attempts, d.assign_reason",
     )
     .bind(lease.server.0)
     .bind(revision.0)
@@ -169,9 +169,10 @@ async fn claim(
     .await?;
     transaction.commit().await?;
     claimed.sort_unstable();
-    let claims = claimed.into_iter().map(|(serial, attempts)| Claim {
+    let claims = claimed.into_iter().map(|(serial, attempts, reason)| Claim {
         serial: SerialNumber::from_apple(serial),
         attempts: u32::try_from(attempts).unwrap_or(0),
+        drifted: page::has_drifted(&reason),
     });
     Ok(claims.collect())
 }

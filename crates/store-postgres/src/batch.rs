@@ -21,6 +21,7 @@ use sqlx::types::Json;
 use crate::copy;
 use crate::failure::Attempt;
 use crate::rows::{self, DeviceRow, millis};
+use crate::webhooks::fan_out::{about, add_deliveries, ring, wants};
 
 /// Loads the devices with these serial numbers and locks them, so that nobody settles one between its being
 /// loaded and its being written.
@@ -197,7 +198,28 @@ pub(crate) async fn seen(
     Ok(())
 }
 
-/// Writes events of an MDM server, or of none, in their order.
+/// Without endpoints nothing comes after the events.
+const ADD_EVENTS: &str = concat!(
+    "-- add_events
+     WITH e AS (
+         INSERT INTO events (server_id, run_id, at, serial, kind, data)
+         SELECT $1, $2, $3, serial, kind, data
+         FROM UNNEST($4::text[], $5::text[], $6::jsonb[]) WITH ORDINALITY AS new (serial, kind, data, number)
+         ORDER BY number
+         RETURNING id, server_id, serial, kind, at, ",
+    about!(),
+    "
+     ),
+     fanned_out AS (\n",
+    add_deliveries!(),
+    "e.at FROM webhooks w CROSS JOIN e WHERE ",
+    wants!(),
+    " ORDER BY e.id, w.id RETURNING id
+     )\n",
+    ring!("fanned_out")
+);
+
+/// Writes events of an MDM server, or of none, in their order, with the deliveries that carry them to endpoints.
 pub(crate) async fn events(
     transaction: &mut PgConnection,
     server: impl Into<Option<ServerId>>,
@@ -209,21 +231,15 @@ pub(crate) async fn events(
         return Ok(());
     }
     let server = server.into();
-    sqlx::query(
-        "-- add_events
-         INSERT INTO events (server_id, run_id, at, serial, kind, data)
-         SELECT $1, $2, $3, serial, kind, data
-         FROM UNNEST($4::text[], $5::text[], $6::jsonb[]) WITH ORDINALITY AS new (serial, kind, data, number)
-         ORDER BY number",
-    )
-    .bind(server.map(|server| server.0))
-    .bind(run.map(|run| run.0))
-    .bind(to_millis(now))
-    .bind(column(events, |event| event.borrow().serial.as_ref().map(SerialNumber::as_str)))
-    .bind(column(events, |event| event.borrow().kind))
-    .bind(column(events, |event| Json(value(&event.borrow().data))))
-    .execute(transaction)
-    .await?;
+    sqlx::query(ADD_EVENTS)
+        .bind(server.map(|server| server.0))
+        .bind(run.map(|run| run.0))
+        .bind(to_millis(now))
+        .bind(column(events, |event| event.borrow().serial.as_ref().map(SerialNumber::as_str)))
+        .bind(column(events, |event| event.borrow().kind))
+        .bind(column(events, |event| Json(value(&event.borrow().data))))
+        .execute(transaction)
+        .await?;
     Ok(())
 }
 
@@ -265,7 +281,8 @@ fn has_nul(value: &Value) -> bool {
     }
 }
 
-fn value(value: &Value) -> Cow<'_, Value> {
+/// Details without NUL.
+pub(crate) fn value(value: &Value) -> Cow<'_, Value> {
     if has_nul(value) { Cow::Owned(without_nul(value)) } else { Cow::Borrowed(value) }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Fenced {
     pub(crate) first_import: bool,
     pub(crate) full_generation: Option<i64>,
     pub(crate) decide_after: Option<String>,
+    /// Whether an endpoint wants to be told of pages.
+    pub(crate) pages_wanted: bool,
 }
 
 /// Passes transactions that decide about devices or move the sync on: one at a time per MDM server, so that
@@ -37,7 +39,8 @@ pub(crate) struct Fenced {
 pub(crate) async fn alone(transaction: &mut PgConnection, lease: &Lease) -> Attempt<Fenced> {
     let passed: Option<Fenced> = sqlx::query_as(
         "-- fence_alone
-         SELECT last_full_at IS NULL AS first_import, full_generation, decide_after
+         SELECT last_full_at IS NULL AS first_import, full_generation, decide_after,
+             EXISTS (SELECT 1 FROM webhooks w WHERE w.format = 'nanodep' AND w.state <> 'removed') AS pages_wanted
          FROM mdm_servers WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3 FOR NO KEY UPDATE",
     )
     .bind(lease.server.0)

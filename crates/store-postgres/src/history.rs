@@ -10,8 +10,9 @@ use crate::failure::Attempt;
 use crate::fence::Fenced;
 use crate::{batch, fence};
 
+/// An event as its table has it.
 #[derive(sqlx::FromRow)]
-struct EventRow {
+pub(crate) struct EventRow {
     id: i64,
     server_id: Option<i64>,
     at: Timestamp,
@@ -148,7 +149,9 @@ async fn forget_events(transaction: &mut PgConnection, keep: &Retention, limit: 
         "-- forget_events
          WITH oldest AS MATERIALIZED (SELECT id, at FROM events ORDER BY id LIMIT $2),
          locked AS MATERIALIZED (
-             SELECT id FROM events WHERE id = ANY (ARRAY (SELECT id FROM oldest WHERE at < $1))
+             SELECT id FROM events e WHERE id = ANY (ARRAY (SELECT id FROM oldest WHERE at < $1))
+                 -- What is still on its way somewhere is needed there.
+                 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id AND d.due_at IS NOT NULL)
              FOR UPDATE SKIP LOCKED
          )
          DELETE FROM events WHERE id = ANY (ARRAY (SELECT id FROM locked))",

@@ -71,13 +71,14 @@ pub(crate) async fn commit(
     let server = lease.server;
     let mut intended = intended.lock().await;
     let mut transaction = store.pool.begin().await?;
-    fence::alone(&mut transaction, lease).await?;
+    let fenced = fence::alone(&mut transaction, lease).await?;
     let policy = policy(store, &mut transaction, server).await?;
     let events = intended.settle(answers, &policy, to_millis(now));
     insert(&mut transaction, lease, &intended.plans).await?;
     let counts = intended.counts();
     if let Some(last) = intended.pages.last() {
-        let told: Vec<_> = intended.plans.iter().flat_map(|plan| &plan.events).collect();
+        let pages = if fenced.pages_wanted { intended.sync_pages() } else { Vec::new() };
+        let told: Vec<_> = intended.plans.iter().flat_map(|plan| &plan.events).chain(&pages).collect();
         batch::events(&mut transaction, server, Some(last.run), &told, last.now).await?;
         sync::count(&mut transaction, server, last.run, &counts).await?;
         sync::move_on(&mut transaction, server, last).await?;

@@ -3,8 +3,8 @@
 //! - Each method of the [`adelie_store`] traits is one transaction, in the file of its trait. A transaction
 //!   is a function that may run again: deadlocks and serialization failures are tried anew, a few times.
 //! - Locks are taken in one order, so that they do not deadlock: the configuration's row, which only people's changes
-//!   lock; the MDM server's row (see `fence`), or several by their ids; then devices by serial number. Claims skip
-//!   devices that somebody else holds.
+//!   lock; the MDM server's row (see `fence`), or several by their ids; then devices by serial number; then
+//!   deliveries by their numbers, and endpoints after them. Claims skip what somebody else holds.
 //! - `cluster` (feature `cluster`) starts a private PostgreSQL from the installed binaries, for tests and
 //!   benchmarks.
 
@@ -31,16 +31,20 @@ mod servers;
 mod sync;
 mod tokens;
 mod troubles;
+mod webhooks;
 mod work;
 
 use adelie_store::{LastRules, Result};
 use sqlx::PgPool;
+
+use crate::webhooks::Bell;
 
 /// A store on a PostgreSQL database. Cheap to clone: clones share their connections.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
     rules: LastRules,
+    bell: Bell,
 }
 
 impl PostgresStore {
@@ -51,11 +55,12 @@ impl PostgresStore {
     /// `Open` when it cannot be reached, or not with these credentials; `SchemaTooNew` and `SchemaForeign`
     /// when its schema is not ours to work on. None of them shows the password.
     pub async fn connect(url: &str) -> Result<Self> {
-        Ok(Self { pool: open::open(url).await?, rules: LastRules::default() })
+        Ok(Self { pool: open::open(url).await?, rules: LastRules::default(), bell: Bell::default() })
     }
 
     /// Closes all connections, after the transactions that are running on them.
     pub async fn close(&self) {
+        self.bell.close().await;
         self.pool.close().await;
     }
 }

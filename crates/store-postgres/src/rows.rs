@@ -17,7 +17,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 /// Reads a word of a closed set.
-fn word<T>(what: &'static str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
+pub(crate) fn word<T>(what: &'static str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
     parse(text).ok_or_else(|| StoreError::damaged(what, text))
 }
 
@@ -38,7 +38,8 @@ pub(crate) fn count(what: &'static str, number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|_| StoreError::damaged(what, number))
 }
 
-fn small(what: &'static str, number: i32) -> Result<u32> {
+/// A small number that cannot be negative.
+pub(crate) fn small(what: &'static str, number: i32) -> Result<u32> {
     u32::try_from(number).map_err(|_| StoreError::damaged(what, number))
 }
 

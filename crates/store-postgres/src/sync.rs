@@ -4,10 +4,10 @@ use std::panic::resume_unwind;
 use std::time::Instant;
 
 use adelie_model::{
-    Counts, Device, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt,
-    to_millis,
+    Counts, Device, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp,
+    Trigger, halt, to_millis,
 };
-use adelie_store::event::{DeviceRemoved, NewEvent};
+use adelie_store::event::{self, DeviceRemoved, Ended, NewEvent};
 use adelie_store::page::{self, Answer, Intended, PagePlan};
 use adelie_store::{
     AbsentCount, Committed, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead, StoreError,
@@ -166,6 +166,9 @@ async fn begin(pool: &PgPool, lease: &Lease, start: &RunStart) -> Attempt<SyncRu
     .fetch_one(&mut *transaction)
     .await?;
     let begun = SyncRun::try_from(begun)?;
+    if start.kind == SyncKind::Full && start.trigger == Trigger::Recovery {
+        tell_of_recovery(&mut transaction, lease.server, begun.id, start.now).await?;
+    }
     if start.kind == SyncKind::Full && (start.restart || fenced.full_generation.is_none()) {
         sqlx::query(
             "-- begin_full
@@ -179,6 +182,27 @@ async fn begin(pool: &PgPool, lease: &Lease, start: &RunStart) -> Attempt<SyncRu
     }
     transaction.commit().await?;
     Ok(begun)
+}
+
+/// Tells that a position is lost, unless that was told when its cursor was forgotten.
+async fn tell_of_recovery(
+    transaction: &mut PgConnection,
+    server: ServerId,
+    run: RunId,
+    now: Timestamp,
+) -> Attempt<()> {
+    let untold: bool = sqlx::query_scalar(
+        "-- is_untold_loss
+         SELECT delta_cursor IS NOT NULL OR (last_full_at IS NULL AND full_phase IS NOT DISTINCT FROM 'fetch')
+         FROM mdm_servers WHERE id = $1",
+    )
+    .bind(server.0)
+    .fetch_one(&mut *transaction)
+    .await?;
+    if untold {
+        batch::events(transaction, server, Some(run), &[event::full_sync_required()], now).await?;
+    }
+    Ok(())
 }
 
 async fn commit(
@@ -196,6 +220,11 @@ async fn commit(
     let serials: Vec<_> = pages.iter().flat_map(|page| page::serials(&page.records)).collect();
     let existing = batch::load_by_serial(&mut transaction, server, &serials).await?;
     let mut group = page::plan_group(server, fenced.first_import, pages, existing, &policy, ahead);
+    if fenced.pages_wanted {
+        for (page, plan) in pages.iter().zip(&mut group.pages) {
+            plan.events.push(event::sync_page(page));
+        }
+    }
     let counts = write_pages(&mut transaction, lease, pages, &mut group.pages).await?;
     halt::point("page.before_commit");
     transaction.commit().await?;
@@ -280,19 +309,21 @@ async fn any_stored(pool: &PgPool, server: ServerId) -> Attempt<bool> {
 }
 
 async fn forget_cursor(pool: &PgPool, lease: &Lease) -> Attempt<()> {
-    let updated = sqlx::query(
+    let mut transaction = pool.begin().await?;
+    fence::alone(&mut transaction, lease).await?;
+    let now: Option<Timestamp> = sqlx::query_scalar(
         "-- forget_delta_cursor
-         UPDATE mdm_servers SET delta_cursor = NULL
-         WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3",
+         UPDATE mdm_servers SET delta_cursor = NULL WHERE id = $1 AND delta_cursor IS NOT NULL
+         RETURNING clock_timestamp()",
     )
     .bind(lease.server.0)
-    .bind(lease.epoch)
-    .bind(&lease.owner)
-    .execute(pool)
+    .fetch_optional(&mut *transaction)
     .await?;
-    if updated.rows_affected() == 0 {
-        return Err(StoreError::LeaseLost(lease.server).into());
+    if let Some(now) = now {
+        let event = event::full_sync_required();
+        batch::events(&mut transaction, lease.server, None, &[event], now).await?;
     }
+    transaction.commit().await?;
     Ok(())
 }
 
@@ -381,20 +412,28 @@ async fn end_run(pool: &PgPool, lease: &Lease, end: &RunEnd) -> Attempt<()> {
     let error = end.error.as_deref().map(batch::text);
     let mut transaction = pool.begin().await?;
     fence::alone(&mut transaction, lease).await?;
-    let updated = sqlx::query(
+    let (failures_before, error_before, attention_before): (i32, Option<String>, Option<String>) =
+        sqlx::query_as(
+            "-- before_run_ended
+             SELECT failures, last_error, attention FROM mdm_servers WHERE id = $1",
+        )
+        .bind(lease.server.0)
+        .fetch_one(&mut *transaction)
+        .await?;
+    let ended: Option<RunRow> = sqlx::query_as(
         "-- end_run
-         UPDATE sync_runs SET finished_at = $3, outcome = $4, error = $5 WHERE id = $1 AND server_id = $2",
+         UPDATE sync_runs SET finished_at = $3, outcome = $4, error = $5 WHERE id = $1 AND server_id = $2
+         RETURNING id, server_id, kind, trigger, requested_by, started_at, finished_at, outcome, error, pages,
+             records, added, modified, removed",
     )
     .bind(end.run.0)
     .bind(lease.server.0)
     .bind(to_millis(end.now))
     .bind(end.outcome.as_str())
     .bind(&error)
-    .execute(&mut *transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
-    if updated.rows_affected() == 0 {
-        return Err(no_run(end.run).into());
-    }
+    let ended = SyncRun::try_from(ended.ok_or_else(|| no_run(end.run))?)?;
     sqlx::query(
         "-- end_run_of_server
          UPDATE mdm_servers SET next_sync_at = $2, attention = $3,
@@ -416,6 +455,17 @@ async fn end_run(pool: &PgPool, lease: &Lease, end: &RunEnd) -> Attempt<()> {
     .bind(end.full_completed)
     .execute(&mut *transaction)
     .await?;
+    let ended = Ended {
+        kind: ended.kind,
+        trigger: ended.trigger,
+        counts: ended.counts,
+        error: error.as_deref(),
+        failures_before: rows::small("mdm_servers.failures", failures_before)?,
+        error_before: error_before.as_deref(),
+    };
+    let attention = event::attention_changed(attention_before.as_deref(), end.attention.as_deref());
+    let events: Vec<_> = event::run_ended(&ended).into_iter().chain(attention).collect();
+    batch::events(&mut transaction, lease.server, Some(end.run), &events, end.now).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -1,14 +1,15 @@
 //! Token keys and server tokens, sealed.
 
 use adelie_model::{ServerId, Timestamp, TokenState, to_millis};
+use adelie_store::event::{NewEvent, TokenRenewed, token_changed};
 use adelie_store::{NewServerToken, Result, StoreError, StoredKey, StoredToken, TokenStore};
 use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool};
 
-use crate::PostgresStore;
 use crate::failure::{Attempt, Failure, run};
-use crate::rows::{KeyRow, TokenRow};
+use crate::rows::{KeyRow, TokenRow, word};
 use crate::servers::found;
+use crate::{PostgresStore, batch};
 
 #[async_trait]
 impl TokenStore for PostgresStore {
@@ -109,7 +110,7 @@ async fn import(pool: &PgPool, token: &NewServerToken, state: TokenState, now: T
     .execute(&mut *transaction)
     .await?;
     found(&updated, token.server)?;
-    another_server(&mut transaction, token).await?;
+    let another_server = another_server(&mut transaction, token).await?;
     sqlx::query(
         "-- retire_token
          UPDATE server_tokens SET is_current = false WHERE server_id = $1 AND is_current",
@@ -135,6 +136,9 @@ async fn import(pool: &PgPool, token: &NewServerToken, state: TokenState, now: T
     .map_err(|error| {
         missing(error, || StoreError::Missing { what: "token key", name: token.key.to_string() })
     })?;
+    let details = TokenRenewed { expires_at: token.expires_at, another_server };
+    let event = NewEvent::new("token.renewed", &details);
+    batch::events(&mut transaction, token.server, None, &[event], now).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -158,19 +162,30 @@ async fn set_state(
     detail: Option<&str>,
     now: Timestamp,
 ) -> Attempt<()> {
-    let updated = sqlx::query(
+    let mut transaction = pool.begin().await?;
+    let before: Option<(String, Option<Timestamp>)> = sqlx::query_as(
         "-- set_token_state
-         UPDATE mdm_servers SET token_detail = $3, token_state = $2,
-             token_since = CASE WHEN token_state = $2 THEN token_since ELSE $4 END
-         WHERE id = $1",
+         WITH before AS MATERIALIZED (
+             SELECT s.token_state, t.expires_at FROM mdm_servers s
+             LEFT JOIN server_tokens t ON t.server_id = s.id AND t.is_current
+             WHERE s.id = $1 FOR NO KEY UPDATE OF s
+         )
+         UPDATE mdm_servers s SET token_detail = $3, token_state = $2,
+             token_since = CASE WHEN s.token_state = $2 THEN s.token_since ELSE $4 END
+         FROM before WHERE s.id = $1 RETURNING before.token_state, before.expires_at",
     )
     .bind(server.0)
     .bind(state.as_str())
-    .bind(detail.map(crate::batch::text))
+    .bind(detail.map(batch::text))
     .bind(to_millis(now))
-    .execute(pool)
+    .fetch_optional(&mut *transaction)
     .await?;
-    found(&updated, server)
+    let (was, expires_at) = before.ok_or_else(|| StoreError::no_server(server))?;
+    let was = word("mdm_servers.token_state", &was, TokenState::parse)?;
+    let event = token_changed(was, state, detail, expires_at);
+    batch::events(&mut transaction, server, None, event.as_slice(), now).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// The error of a row that refers to one that does not exist, or whatever else it was.
@@ -181,8 +196,9 @@ pub(crate) fn missing(error: sqlx::Error, what: impl FnOnce() -> StoreError) -> 
     error.into()
 }
 
-/// Forgets what belongs to the former MDM server of Apple's, when the token in use has another consumer key.
-async fn another_server(transaction: &mut PgConnection, token: &NewServerToken) -> Attempt<()> {
+/// Forgets what belongs to the former MDM server of Apple's, when the token in use has another consumer key;
+/// says whether it has.
+async fn another_server(transaction: &mut PgConnection, token: &NewServerToken) -> Attempt<bool> {
     let another: bool = sqlx::query_scalar(
         "-- another_consumer_key
          SELECT EXISTS (SELECT 1 FROM server_tokens WHERE server_id = $1 AND is_current AND consumer_key <> $2)",
@@ -192,7 +208,7 @@ async fn another_server(transaction: &mut PgConnection, token: &NewServerToken) 
     .fetch_one(&mut *transaction)
     .await?;
     if !another {
-        return Ok(());
+        return Ok(false);
     }
     sqlx::query(
         "-- forget_position
@@ -207,5 +223,5 @@ async fn another_server(transaction: &mut PgConnection, token: &NewServerToken) 
         .bind(token.server.0)
         .execute(transaction)
         .await?;
-    Ok(())
+    Ok(true)
 }

@@ -5,6 +5,8 @@ mod common;
 mod configuration;
 #[path = "common/many.rs"]
 mod many;
+#[path = "postgres/webhooks.rs"]
+mod webhooks;
 #[path = "postgres/work.rs"]
 mod work;
 
@@ -98,6 +100,7 @@ async fn page(store: &PostgresStore, lease: &Lease, devices: usize, color: &str)
         records: (0..devices).rev().map(record).collect(),
         cursor: Cursor("cursor".to_owned()),
         more: false,
+        fetched_until: None,
         now: at(1),
     };
     store.commit_page(lease, &commit).await.map(drop)
@@ -124,6 +127,7 @@ async fn claim_and_settle(
             reason: String::new(),
             next_attempt_at: None,
             profile_uuid: Some(ProfileUuid("UUID-1".to_owned())),
+            drifted: false,
         };
         let settlements: Vec<_> = claimed.iter().rev().map(|claim| settled(&claim.serial)).collect();
         store.settle(&lease, revision, &settlements, at(3)).await?;
@@ -373,6 +377,7 @@ async fn a_batch_does_not_read_the_whole_server() {
         reason: "unknown".to_owned(),
         next_attempt_at: Some(at(4)),
         profile_uuid: None,
+        drifted: false,
     };
     let settlements: Vec<_> = claimed.into_iter().map(failed).collect();
     store.settle(&lease, revision, &settlements, at(3)).await.expect("settled");

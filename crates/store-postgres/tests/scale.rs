@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use adelie_model::{
     Actual, AssignState, Cursor, DeviceFamily, ProfileStatus, ProfileUuid, RunOutcome, SerialNumber,
-    ServerId, SyncKind, SyncPhase, Timestamp, Trigger,
+    ServerId, SyncKind, SyncPhase, Timestamp, Trigger, WebhookSecretId,
 };
 use adelie_rules::Scope;
 use adelie_store::configuration::NewRevision;
 use adelie_store::page::Record;
 use adelie_store::{
-    AssignStore, ConfigurationStore, DeviceFilter, DeviceStore, LeaseAnswer, LeaseStore, NewServer, Operator,
-    PageCommit, ProfileStore, PublishOutcome, RunEnd, RunStart, ServerStore, Settlement, SyncStore,
+    AssignStore, Attempt, Attempted, ConfigurationStore, DeliveryOutcome, DeviceFilter, DeviceStore,
+    LeaseAnswer, LeaseStore, NewServer, NewWebhook, Operator, PageCommit, ProfileStore, PublishOutcome,
+    RunEnd, RunStart, Sealed, SealedSecret, ServerStore, Settlement, SyncStore, WebhookFormat, WebhookStore,
 };
 use adelie_store_postgres::PostgresStore;
 use common::Database;
@@ -108,6 +109,7 @@ async fn a_full_sync_with_assignment() {
                         .collect(),
                     cursor: Cursor(format!("cursor {first}")),
                     more: first + 1000 < devices,
+                    fetched_until: None,
                     now: at(2),
                 };
                 store.commit_page(&lease, &page).await.expect("a page");
@@ -131,6 +133,7 @@ async fn a_full_sync_with_assignment() {
                         reason: String::new(),
                         next_attempt_at: None,
                         profile_uuid: Some(uuid.clone()),
+                        drifted: false,
                     })
                     .collect();
                 store.settle(&lease, revision.id, &settlements, at(3)).await.expect("settled");
@@ -226,4 +229,84 @@ async fn asking_for_work_in_vain() {
     );
     let claim = store.claim_due_servers("us", Duration::from_secs(60), at(20_000), 16);
     assert_eq!(timed("claim of 16 out of all", claim).await.expect("an answer").len(), 16);
+}
+
+/// How fast deliveries go through the store: claimed in lots by two tasks, settled in lots.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn deliveries_that_wait_are_claimed_and_settled() {
+    const WAITING: i64 = 50_000;
+    const LOT: u32 = 200;
+    for ordered in [false, true] {
+        let database = Database::new().await;
+        let new = NewWebhook {
+            url: "https://example.com".to_owned(),
+            events: vec!["*".to_owned()],
+            servers: Vec::new(),
+            format: WebhookFormat::Standard,
+            thin: false,
+            ordered,
+            concurrency: 1,
+            secret: SealedSecret {
+                id: WebhookSecretId(uuid::Uuid::nil()),
+                secret: Sealed(Vec::new()),
+                valid_until: None,
+            },
+        };
+        let webhook = database.store.add_webhook(&new, &operator(1)).await.expect("added");
+        let mut connection = database.connection().await;
+        many::add_servers(&mut connection, 1, at(100)).await;
+        sqlx::query(
+            r#"WITH e AS (
+                 INSERT INTO events (server_id, serial, kind, at, data)
+                 SELECT s.id, 'S' || (n % 10000), 'device.added', $2, '{"device": {"model": "iPhone", "os": "iOS"}}'
+                 FROM mdm_servers s CROSS JOIN generate_series(1, $1) AS n RETURNING id, server_id, serial, at
+             )
+             INSERT INTO deliveries (webhook_id, event_id, at, server_id, serial, ordered, state, due_at)
+             SELECT w.id, e.id, e.at, e.server_id, e.serial, w.ordered, 'pending', e.at FROM e CROSS JOIN webhooks w"#,
+        )
+        .bind(WAITING)
+        .bind(at(1))
+        .execute(&mut connection)
+        .await
+        .expect("prepared");
+        let started = Instant::now();
+        let sender = async || {
+            let store = &database.store;
+            let mut sent = 0;
+            loop {
+                let claimed =
+                    store.claim_deliveries(&[(webhook, LOT)], at(9), at(39)).await.expect("claimed");
+                if claimed.is_empty() {
+                    return sent;
+                }
+                sent += claimed.len();
+                let results: Vec<_> = claimed
+                    .iter()
+                    .map(|one| Attempted {
+                        delivery: one.id,
+                        webhook,
+                        claim: one.claim,
+                        attempt: Attempt {
+                            at: at(10),
+                            duration: Duration::from_millis(3),
+                            status: Some(200),
+                            error: None,
+                            request: "x".repeat(700),
+                            answer: "ok".to_owned(),
+                        },
+                        outcome: DeliveryOutcome::Delivered,
+                        wait_until: None,
+                    })
+                    .collect();
+                store.settle_deliveries(&results, at(10)).await.expect("settled");
+            }
+        };
+        let (one, two) = tokio::join!(sender(), sender());
+        let sent = one + two;
+        println!(
+            "{sent} deliveries, ordered: {ordered}: {:.0} a second",
+            sent as f64 / started.elapsed().as_secs_f64()
+        );
+    }
 }

@@ -90,6 +90,7 @@ impl Bench {
                 records: (0..PAGE).map(|device| record(page * PAGE + device, color)).collect(),
                 cursor: Cursor(format!("cursor {page}")),
                 more: true,
+                fetched_until: None,
                 now: now(1),
             };
             self.store.commit_page(&self.lease, &commit).await?;
@@ -117,6 +118,7 @@ impl Bench {
                     reason: "default for any family".to_owned(),
                     next_attempt_at: None,
                     profile_uuid: Some(uuid.clone()),
+                    drifted: false,
                 })
                 .collect();
             let timing = Timing::start();

@@ -73,11 +73,13 @@ CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     webhook_id INTEGER NOT NULL REFERENCES webhooks (id),
     event_id INTEGER NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+    at INTEGER NOT NULL, -- When the event happened.
     server_id INTEGER, -- Of the event.
     serial TEXT, -- Of the event.
     ordered INTEGER NOT NULL, -- Whether the endpoint asks for order.
     state TEXT NOT NULL CONSTRAINT deliveries_state_known CHECK (state IN ('pending', 'retrying', 'delivered', 'dead')),
     claim INTEGER NOT NULL DEFAULT 0, -- How often it was claimed. Who settles it names the number.
+    sending INTEGER NOT NULL DEFAULT 0, -- Whether it is being sent. That counts until due_at only.
     failures INTEGER NOT NULL DEFAULT 0, -- Tries that failed since it was written or replayed.
     -- When it may be claimed; for one that is being sent, when its claim ends. NULL once it is finished.
     due_at INTEGER,
@@ -88,19 +90,23 @@ CREATE TABLE deliveries (
     CONSTRAINT deliveries_due_or_finished CHECK ((due_at IS NULL) = (state IN ('delivered', 'dead'))),
     CONSTRAINT deliveries_finished CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'dead')))
 );
-CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at, id) WHERE due_at IS NOT NULL;
-CREATE INDEX deliveries_in_order ON deliveries (webhook_id, server_id, serial, id) WHERE ordered AND due_at IS NOT NULL;
+CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at, event_id) WHERE due_at IS NOT NULL;
+-- What is before a delivery: of its device, and of its MDM server.
+CREATE INDEX deliveries_in_order ON deliveries (webhook_id, server_id, serial, event_id) WHERE ordered AND due_at IS NOT NULL;
+CREATE INDEX deliveries_of_server ON deliveries (webhook_id, server_id, event_id) WHERE ordered AND due_at IS NOT NULL;
+CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX deliveries_failed ON deliveries (webhook_id, id) WHERE state IN ('retrying', 'dead');
 
 -- Tries of deliveries.
 CREATE TABLE delivery_attempts (
     id INTEGER PRIMARY KEY,
     delivery_id INTEGER NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
+    claim INTEGER NOT NULL, -- The claim under which it was made. One try for each.
     at INTEGER NOT NULL,
     duration_ms INTEGER NOT NULL,
     status INTEGER, -- NULL when there was no answer.
     error TEXT, -- Why it failed; NULL when it did not.
     request TEXT NOT NULL, -- Its headers without the signature, and the beginning of its body.
-    answer TEXT NOT NULL -- The beginning of the answer's body.
+    answer TEXT NOT NULL, -- The beginning of the answer's body.
+    CONSTRAINT delivery_attempts_once UNIQUE (delivery_id, claim)
 );
-CREATE INDEX delivery_attempts_by_delivery ON delivery_attempts (delivery_id);

@@ -103,7 +103,7 @@ impl AssignStore for SqliteStore {
         run("claim due assignments", async {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
-            let claimed: Vec<(String, i64)> = sqlx::query_as(
+            let claimed: Vec<(String, i64, String)> = sqlx::query_as(
                 "-- claim_due
                  UPDATE devices SET assign_state = 'sent', attempts = attempts + 1, next_attempt_at = ?5,
                      sent_epoch = ?6
@@ -111,7 +111,7 @@ impl AssignStore for SqliteStore {
                      WHERE server_id = ?1 AND assign_state IN ('due', 'throttled', 'failed')
                          AND wanted_revision_id = ?2 AND next_attempt_at <= ?3
                      LIMIT ?4)
-                 RETURNING serial, attempts",
+                 RETURNING serial, attempts, assign_reason",
             )
             .bind(lease.server.0)
             .bind(revision.0)
@@ -124,9 +124,10 @@ impl AssignStore for SqliteStore {
             transaction.commit().await?;
             claimed
                 .into_iter()
-                .map(|(serial, attempts)| {
+                .map(|(serial, attempts, reason)| {
                     let attempts = count("devices.attempts", attempts)?;
-                    Ok(Claim { serial: SerialNumber::from_apple(serial), attempts })
+                    let drifted = page::has_drifted(&reason);
+                    Ok(Claim { serial: SerialNumber::from_apple(serial), attempts, drifted })
                 })
                 .collect()
         })

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::failure::Attempt;
 use crate::rows::{self, device_columns, millis, to_json};
+use crate::webhooks;
 
 /// Loads the devices with these serial numbers.
 pub(crate) async fn load(
@@ -235,7 +236,7 @@ pub(crate) async fn seen(
 /// So many events are written one by one.
 const SINGLE_EVENTS: usize = 10;
 
-/// Writes events of an MDM server, or of none, in their order.
+/// Writes events of an MDM server, or of none, in their order, with the deliveries that carry them to endpoints.
 pub(crate) async fn events(
     transaction: &mut SqliteConnection,
     server: impl Into<Option<ServerId>>,
@@ -249,8 +250,9 @@ pub(crate) async fn events(
     let server = server.into();
     // The events of an import are few and long: SQLite need not take them apart.
     if events.len() <= SINGLE_EVENTS {
+        let mut last = 0;
         for event in events.iter().map(Borrow::borrow) {
-            sqlx::query(
+            last = sqlx::query(
                 "-- add_event
                  INSERT INTO events (server_id, run_id, at, serial, kind, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )
@@ -261,13 +263,14 @@ pub(crate) async fn events(
             .bind(event.kind)
             .bind(to_json("event", &event.data)?)
             .execute(&mut *transaction)
-            .await?;
+            .await?
+            .last_insert_rowid();
         }
-        return Ok(());
+        return fan_out(transaction, events.len(), last).await;
     }
     let rows: Vec<_> =
         events.iter().map(Borrow::borrow).map(|event| (&event.serial, event.kind, &event.data)).collect();
-    sqlx::query(
+    let last = sqlx::query(
         "-- add_events
          INSERT INTO events (server_id, run_id, at, serial, kind, data)
          SELECT ?1, ?2, ?3, value ->> 0, value ->> 1, value -> 2 FROM json_each(?4) ORDER BY key",
@@ -276,9 +279,16 @@ pub(crate) async fn events(
     .bind(run.map(|run| run.0))
     .bind(now.timestamp_millis())
     .bind(to_json("events", &rows)?)
-    .execute(transaction)
-    .await?;
-    Ok(())
+    .execute(&mut *transaction)
+    .await?
+    .last_insert_rowid();
+    fan_out(transaction, events.len(), last).await
+}
+
+/// So many events were written up to this one. Nobody else writes meanwhile, so that their numbers have no gap.
+async fn fan_out(transaction: &mut SqliteConnection, events: usize, last: i64) -> Attempt<()> {
+    let before = last - i64::try_from(events).unwrap_or(last);
+    webhooks::fan_out(transaction, before + 1, last).await
 }
 
 /// Serial numbers as one parameter.

@@ -46,7 +46,8 @@ pub(crate) async fn of_device(
     found.iter().map(event).collect()
 }
 
-fn event(row: &SqliteRow) -> Attempt<StoredEvent> {
+/// The event in a row with the columns of its table.
+pub(crate) fn event(row: &SqliteRow) -> Attempt<StoredEvent> {
     let serial: Option<String> = row.try_get("serial")?;
     let run: Option<i64> = row.try_get("run_id")?;
     Ok(StoredEvent {

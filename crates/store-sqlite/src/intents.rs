@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use crate::failure::Attempt;
 use crate::policy::policy;
-use crate::{SqliteStore, batch, fence, rows, sync};
+use crate::{SqliteStore, batch, fence, rows, sync, webhooks};
 
 /// Works out pages of which no device is stored, and stores the intent to send what they find due.
 pub(crate) async fn intend(
@@ -63,7 +63,9 @@ pub(crate) async fn commit(
         batch::write(&mut transaction, &plan.sent, Some(lease)).await?;
     }
     if let Some(last) = intended.pages.last() {
-        let told: Vec<_> = intended.plans.iter().flat_map(|plan| &plan.events).collect();
+        let pages =
+            if webhooks::pages_wanted(&mut transaction).await? { intended.sync_pages() } else { Vec::new() };
+        let told: Vec<_> = intended.plans.iter().flat_map(|plan| &plan.events).chain(&pages).collect();
         batch::events(&mut transaction, lease.server, Some(last.run), &told, last.now).await?;
         sync::add_counts(&mut transaction, last.run, &counts).await?;
         sync::move_cursor(&mut transaction, lease.server, last).await?;

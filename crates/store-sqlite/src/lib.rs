@@ -28,6 +28,7 @@ mod settle;
 mod sync;
 mod tokens;
 mod troubles;
+mod webhooks;
 mod work;
 
 use std::path::Path;
@@ -41,6 +42,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use crate::absent::Sweeps;
 use crate::failure::Attempt;
 use crate::open::Durability;
+use crate::webhooks::Bell;
 
 /// A store in one SQLite file. Clones share their connections.
 #[derive(Clone)]
@@ -49,6 +51,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     sweeps: Sweeps,
     rules: LastRules,
+    bell: Bell,
     clock: Arc<dyn Clock>,
 }
 
@@ -75,12 +78,14 @@ impl SqliteStore {
 
     async fn open_with(path: &Path, clock: Arc<dyn Clock>, durability: Durability) -> Result<Self> {
         let (writer, readers) = open::open(path, durability).await?;
-        Ok(Self { writer, readers, sweeps: Sweeps::default(), rules: LastRules::default(), clock })
+        let (sweeps, rules, bell) = (Sweeps::default(), LastRules::default(), Bell::default());
+        Ok(Self { writer, readers, sweeps, rules, bell, clock })
     }
 
     /// Finishes what is under way, writes the log back into the file and closes it.
     pub async fn close(&self) {
         self.readers.close().await;
+        self.bell.close().await;
         // Last, because the last connection to close empties the log.
         self.writer.close().await;
     }

@@ -73,7 +73,10 @@ impl Forgotten {
         let done = sqlx::query(
             "-- forget_events
              DELETE FROM events WHERE id IN (
-                 SELECT id FROM (SELECT id, at FROM events ORDER BY id LIMIT ?2) WHERE at < ?1)",
+                 SELECT id FROM (SELECT id, at FROM events ORDER BY id LIMIT ?2) AS oldest WHERE at < ?1
+                     -- What is still on its way somewhere is needed there.
+                     AND NOT EXISTS (SELECT 1 FROM deliveries d
+                         WHERE d.event_id = oldest.id AND d.due_at IS NOT NULL))",
         )
         .bind(before.timestamp_millis())
         .bind(self.limit)

@@ -3,8 +3,10 @@
 use std::panic::resume_unwind;
 
 use adelie_model::{
-    Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, halt,
+    Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp,
+    Trigger, halt,
 };
+use adelie_store::event::{self, Ended};
 use adelie_store::page::{self, Answer, Intended, PagePlan};
 use adelie_store::{
     AbsentCount, Committed, FullPhase, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead,
@@ -17,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::failure::{Attempt, run};
 use crate::policy::policy;
 use crate::rows::{self, count, word};
-use crate::{SqliteStore, absent, batch, fence, intents, retention};
+use crate::{SqliteStore, absent, batch, fence, intents, retention, webhooks};
 
 #[async_trait]
 impl SyncStore for SqliteStore {
@@ -80,6 +82,9 @@ impl SyncStore for SqliteStore {
             .fetch_one(&mut *transaction)
             .await?;
             let begun = rows::run(&begun)?;
+            if start.kind == SyncKind::Full && start.trigger == Trigger::Recovery {
+                tell_of_recovery(&mut transaction, lease.server, begun.id, start.now).await?;
+            }
             if start.kind == SyncKind::Full && (start.restart || fenced.full_generation.is_none()) {
                 sqlx::query(
                     "-- begin_full
@@ -166,10 +171,17 @@ impl SyncStore for SqliteStore {
         run("forget a cursor", async {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
-            sqlx::query("-- forget_delta_cursor\nUPDATE mdm_servers SET delta_cursor = NULL WHERE id = ?1")
-                .bind(lease.server.0)
-                .execute(&mut *transaction)
-                .await?;
+            let done = sqlx::query(
+                "-- forget_delta_cursor
+                 UPDATE mdm_servers SET delta_cursor = NULL WHERE id = ?1 AND delta_cursor IS NOT NULL",
+            )
+            .bind(lease.server.0)
+            .execute(&mut *transaction)
+            .await?;
+            if done.rows_affected() > 0 {
+                let event = event::full_sync_required();
+                batch::events(&mut transaction, lease.server, None, &[event], self.clock.now()).await?;
+            }
             Ok(transaction.commit().await?)
         })
         .await
@@ -250,16 +262,25 @@ impl SyncStore for SqliteStore {
         run("end a sync", async {
             let mut transaction = self.write().await?;
             fence::pass(&mut transaction, lease).await?;
-            sqlx::query(
+            let (failures_before, error_before, attention_before): (i64, Option<String>, Option<String>) =
+                sqlx::query_as(
+                    "-- before_run_ended
+                     SELECT failures, last_error, attention FROM mdm_servers WHERE id = ?1",
+                )
+                .bind(lease.server.0)
+                .fetch_one(&mut *transaction)
+                .await?;
+            let ended = sqlx::query(
                 "-- end_run
-                 UPDATE sync_runs SET outcome = ?3, error = ?4, finished_at = ?5 WHERE id = ?1 AND server_id = ?2",
+                 UPDATE sync_runs SET outcome = ?3, error = ?4, finished_at = ?5 WHERE id = ?1 AND server_id = ?2
+                 RETURNING *",
             )
             .bind(end.run.0)
             .bind(lease.server.0)
             .bind(end.outcome.as_str())
             .bind(&end.error)
             .bind(end.now.timestamp_millis())
-            .execute(&mut *transaction)
+            .fetch_optional(&mut *transaction)
             .await?;
             sqlx::query(
                 "-- after_run
@@ -281,6 +302,19 @@ impl SyncStore for SqliteStore {
             .bind(end.now.timestamp_millis())
             .execute(&mut *transaction)
             .await?;
+            let mut events = Vec::new();
+            if let Some(ended) = ended.as_ref().map(rows::run).transpose()? {
+                events.extend(event::run_ended(&Ended {
+                    kind: ended.kind,
+                    trigger: ended.trigger,
+                    counts: ended.counts,
+                    error: end.error.as_deref(),
+                    failures_before: count("mdm_servers.failures", failures_before)?,
+                    error_before: error_before.as_deref(),
+                }));
+            }
+            events.extend(event::attention_changed(attention_before.as_deref(), end.attention.as_deref()));
+            batch::events(&mut transaction, lease.server, Some(end.run), &events, end.now).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -332,6 +366,27 @@ impl SyncStore for SqliteStore {
     }
 }
 
+/// Tells that a position is lost, unless that was told when its cursor was forgotten.
+async fn tell_of_recovery(
+    transaction: &mut SqliteConnection,
+    server: ServerId,
+    run: RunId,
+    now: Timestamp,
+) -> Attempt<()> {
+    let untold: bool = sqlx::query_scalar(
+        "-- is_untold_loss
+         SELECT delta_cursor IS NOT NULL OR (last_full_at IS NULL AND full_phase IS 'fetch') FROM mdm_servers
+         WHERE id = ?1",
+    )
+    .bind(server.0)
+    .fetch_one(&mut *transaction)
+    .await?;
+    if untold {
+        batch::events(transaction, server, Some(run), &[event::full_sync_required()], now).await?;
+    }
+    Ok(())
+}
+
 /// Writes what pages change, with the last one's cursor. Returns what they did.
 async fn write_pages(
     transaction: &mut SqliteConnection,
@@ -340,7 +395,11 @@ async fn write_pages(
     plans: Vec<PagePlan>,
 ) -> Attempt<Counts> {
     let mut counts = Counts::default();
-    for (page, plan) in pages.iter().zip(plans) {
+    let pages_wanted = webhooks::pages_wanted(transaction).await?;
+    for (page, mut plan) in pages.iter().zip(plans) {
+        if pages_wanted {
+            plan.events.push(event::sync_page(page));
+        }
         batch::write(transaction, &plan.writes, None).await?;
         batch::write(transaction, &plan.sent, Some(lease)).await?;
         batch::seen(transaction, lease.server, &plan.seen, Some(page.seen_run), page.now).await?;

@@ -1,13 +1,15 @@
 //! The data key, token keys and server tokens: sealed bytes, all of them.
 
 use adelie_model::{ServerId, ServerTokenId, Timestamp, TokenKeyId, TokenState};
+use adelie_store::event::{NewEvent, TokenRenewed, token_changed};
 use adelie_store::{NewServerToken, Result, Sealed, StoreError, StoredKey, StoredToken, TokenStore, moment};
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
 
-use crate::SqliteStore;
 use crate::failure::{Attempt, exists, run};
+use crate::rows::{maybe, word};
 use crate::servers::found;
+use crate::{SqliteStore, batch};
 
 #[async_trait]
 impl TokenStore for SqliteStore {
@@ -100,7 +102,7 @@ impl TokenStore for SqliteStore {
             .execute(&mut *transaction)
             .await?;
             found(token.server, done.rows_affected())?;
-            another_server(&mut transaction, token).await?;
+            let another_server = another_server(&mut transaction, token).await?;
             sqlx::query(
                 "-- retire_token
                  UPDATE server_tokens SET is_current = 0 WHERE server_id = ?1 AND is_current = 1",
@@ -127,6 +129,9 @@ impl TokenStore for SqliteStore {
             if done.rows_affected() == 0 {
                 return Err(StoreError::Missing { what: "token key", name: token.key.to_string() }.into());
             }
+            let details = TokenRenewed { expires_at: token.expires_at, another_server };
+            let event = NewEvent::new("token.renewed", &details);
+            batch::events(&mut transaction, token.server, None, &[event], now).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -167,6 +172,17 @@ impl TokenStore for SqliteStore {
     ) -> Result<()> {
         run("keep the state of a server token", async {
             let mut transaction = self.write().await?;
+            let before: Option<(String, Option<i64>)> = sqlx::query_as(
+                "-- token_state_before
+                 SELECT s.token_state, t.expires_at FROM mdm_servers s
+                 LEFT JOIN server_tokens t ON t.server_id = s.id AND t.is_current = 1 WHERE s.id = ?1",
+            )
+            .bind(server.0)
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let (was, expires_at) = before.ok_or_else(|| StoreError::no_server(server))?;
+            let was = word("mdm_servers.token_state", &was, TokenState::parse)?;
+            let expires_at = maybe("server_tokens.expires_at", expires_at)?;
             let done = sqlx::query(
                 "-- set_token_state
                  UPDATE mdm_servers SET token_detail = ?3,
@@ -181,14 +197,17 @@ impl TokenStore for SqliteStore {
             .execute(&mut *transaction)
             .await?;
             found(server, done.rows_affected())?;
+            let event = token_changed(was, state, detail, expires_at);
+            batch::events(&mut transaction, server, None, event.as_slice(), now).await?;
             Ok(transaction.commit().await?)
         })
         .await
     }
 }
 
-/// Forgets what belongs to the former MDM server of Apple's, when the token in use has another consumer key.
-async fn another_server(transaction: &mut SqliteConnection, token: &NewServerToken) -> Attempt<()> {
+/// Forgets what belongs to the former MDM server of Apple's, when the token in use has another consumer key;
+/// says whether it has.
+async fn another_server(transaction: &mut SqliteConnection, token: &NewServerToken) -> Attempt<bool> {
     let another: bool = sqlx::query_scalar(
         "-- another_consumer_key
          SELECT EXISTS (SELECT 1 FROM server_tokens WHERE server_id = ?1 AND is_current = 1 AND consumer_key <> ?2)",
@@ -198,7 +217,7 @@ async fn another_server(transaction: &mut SqliteConnection, token: &NewServerTok
     .fetch_one(&mut *transaction)
     .await?;
     if !another {
-        return Ok(());
+        return Ok(false);
     }
     sqlx::query(
         "-- forget_position
@@ -213,5 +232,5 @@ async fn another_server(transaction: &mut SqliteConnection, token: &NewServerTok
         .bind(token.server.0)
         .execute(transaction)
         .await?;
-    Ok(())
+    Ok(true)
 }

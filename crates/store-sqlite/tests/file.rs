@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use adelie_model::{ManualClock, SerialNumber, ServerName, Timestamp};
 use adelie_store::{
-    ConfigurationStore, DeviceStore, LeaseAnswer, LeaseStore, NewServer, ProfileStore, Result, ServerStore,
-    StoreError, SyncStore,
+    ConfigurationStore, DeviceStore, EventFilter, LeaseAnswer, LeaseStore, NewServer, Operator, ProfileStore,
+    Result, ServerStore, StoreError, SyncStore, WebhookStore,
 };
 use adelie_store_sqlite::SqliteStore;
 use sqlx::Connection;
@@ -169,7 +169,10 @@ async fn an_older_schema_is_brought_up_to_date() {
              VALUES (1, 'A', '{}', 5, 5, 1, 'unmatched', '', 0);
          INSERT INTO sync_runs (server_id, kind, \"trigger\", started_at, outcome, epoch)
              VALUES (1, 'full', 'manual', 5, 'running', 1);
-         INSERT INTO events (server_id, serial, kind, at, data) VALUES (1, 'A', 'device.added', 5, '{}')";
+         INSERT INTO events (server_id, serial, kind, at, data) VALUES (1, 'A', 'device.added', 5, '{}'),
+             (1, NULL, 'devices.failed', 6, '{\"serial_numbers\": [\"A\"]}'), (1, 'A', 'device.drifted', 7, '{}');
+         INSERT INTO events (id, server_id, kind, at, data) VALUES (900, 1, 'server.paused', 8, '{}');
+         DELETE FROM events WHERE id = 900";
     sqlx::raw_sql(old).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 
@@ -182,7 +185,19 @@ async fn an_older_schema_is_brought_up_to_date() {
     assert_eq!(store.defaults(device.server).await.unwrap()[0].revision.0, 3);
     let configuration = store.configuration().await.unwrap();
     assert_eq!((configuration.version.0, configuration.profiles.len()), (1, 2));
-    assert_eq!(store.device_events(device.server, &device.serial, None, 10).await.unwrap().len(), 1);
+    let events = store.device_events(device.server, &device.serial, None, 10).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["drift.detected", "assignment.failed", "device.added"],
+        "by the names that they have now"
+    );
+    assert!(!store.installation().await.unwrap().is_nil());
+    let kim = Operator { name: "kim".to_owned(), now: Timestamp::UNIX_EPOCH };
+    store.set_paused(device.server, true, &kim).await.unwrap();
+    let newest = store.events_before(&EventFilter::default(), None, 1).await.unwrap().remove(0);
+    assert_eq!(newest.id.0, 901, "no number is used twice");
+    store.set_paused(device.server, false, &kim).await.unwrap();
     assert_eq!(store.runs(None, None, 10).await.unwrap()[0].requested_by, None);
     assert_eq!(store.servers().await.unwrap()[0].setbacks, 0);
     let claimed =

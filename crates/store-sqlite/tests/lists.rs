@@ -80,6 +80,7 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
         records: (0..DEVICES).map(record).collect(),
         cursor: Cursor("end".to_owned()),
         more: false,
+        fetched_until: None,
         now: at(2),
     };
     store.commit_page(&lease, &page).await.expect("stored");
@@ -95,6 +96,7 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
             reason: String::new(),
             next_attempt_at: (place % 1000 == 999).then(|| at(90_000)),
             profile_uuid: None,
+            drifted: false,
         })
         .collect();
     store.settle(&lease, revisions["any"], &settlements, at(5)).await.expect("stored");

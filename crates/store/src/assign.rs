@@ -20,6 +20,8 @@ pub struct Claim {
     pub serial: SerialNumber,
     /// Attempts for the wanted profile, this one included.
     pub attempts: u32,
+    /// Whether it is sent because it has drifted; see [`has_drifted`](crate::page::has_drifted).
+    pub drifted: bool,
 }
 
 /// What became of one device that was sent.
@@ -35,6 +37,8 @@ pub struct Settlement {
     pub next_attempt_at: Option<Timestamp>,
     /// The profile that Apple now shows for it, after a success.
     pub profile_uuid: Option<ProfileUuid>,
+    /// Whether it was sent because it had drifted, as its [`Claim`] says.
+    pub drifted: bool,
 }
 
 /// What Apple said of single devices when asked (device details).

@@ -51,8 +51,8 @@ pub use sync::{
 pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenStore};
 pub use webhooks::{
     Attempt, Attempted, Backlog, ClaimedDelivery, Delivery, DeliveryFilter, DeliveryOutcome, DeliveryState,
-    EventFilter, NewWebhook, Replay, SealedSecret, Webhook, WebhookChange, WebhookFormat, WebhookState,
-    WebhookStore,
+    EventFilter, NewWebhook, Replay, SealedSecret, Touched, Webhook, WebhookChange, WebhookFormat,
+    WebhookState, WebhookStore, deciding, touched,
 };
 
 /// Everything stored, behind one handle. `adelie` picks the driver; nobody else knows which it is.
@@ -66,6 +66,7 @@ pub trait Store:
     + SyncStore
     + AssignStore
     + BulkStore
+    + WebhookStore
 {
 }
 
@@ -79,6 +80,7 @@ impl<T> Store for T where
         + SyncStore
         + AssignStore
         + BulkStore
+        + WebhookStore
 {
 }
 

@@ -44,6 +44,8 @@ pub struct PageCommit {
     pub cursor: Cursor,
     /// Whether Apple has more.
     pub more: bool,
+    /// Until when Apple's list is told by it, if Apple says so.
+    pub fetched_until: Option<Timestamp>,
     /// The moment of the commit.
     pub now: Timestamp,
 }

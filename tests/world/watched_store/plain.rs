@@ -77,3 +77,28 @@ passes_on!(BulkStore {
     fn last_bulk() -> Option<BulkChange>;
     fn set_undone(id: i64, by: &Operator) -> ();
 });
+
+passes_on!(WebhookStore {
+    fn installation() -> Uuid;
+    fn profile_of(revision: RevisionId) -> Option<(ProfileName, u32)>;
+    fn events_after(filter: &EventFilter, after: EventId, limit: u32) -> Vec<StoredEvent>;
+    fn events_before(filter: &EventFilter, before: Option<EventId>, limit: u32) -> Vec<StoredEvent>;
+    fn devices_of(server: ServerId, serials: &[SerialNumber]) -> Vec<Device>;
+    fn add_webhook(new: &NewWebhook, by: &Operator) -> WebhookId;
+    fn webhooks() -> Vec<Webhook>;
+    fn backlogs() -> Vec<Backlog>;
+    fn change_webhook(id: WebhookId, change: &WebhookChange, by: &Operator) -> bool;
+    fn disable_webhook(id: WebhookId, why: &str, now: Timestamp) -> bool;
+    fn remove_webhook(id: WebhookId, by: &Operator) -> ();
+    fn add_test_delivery(id: WebhookId, by: &Operator) -> DeliveryId;
+    fn claim_deliveries(room: &[(WebhookId, u32)], now: Timestamp, until: Timestamp) -> Vec<ClaimedDelivery>;
+    fn claim_one(id: DeliveryId, now: Timestamp, until: Timestamp) -> Option<ClaimedDelivery>;
+    fn settle_deliveries(results: &[Attempted], now: Timestamp) -> ();
+    fn release_deliveries(claims: &[(DeliveryId, u32)], now: Timestamp) -> ();
+    fn due_webhooks(now: Timestamp) -> (Vec<WebhookId>, Option<Timestamp>);
+    fn wait_for_deliveries() -> ();
+    fn deliveries(filter: &DeliveryFilter, before: Option<DeliveryId>, limit: u32) -> Vec<Delivery>;
+    fn delivery(id: DeliveryId) -> Option<(Delivery, StoredEvent, Vec<Attempt>)>;
+    fn replay(which: &Replay, by: &Operator) -> u64;
+    fn forget_deliveries(before: Timestamp, limit: u32) -> u64;
+});

@@ -6,14 +6,14 @@ use adelie_model::{ProfileName, ServerId, to_millis};
 use adelie_store::configuration::{
     DefaultEdit, Edits, HeadEdit, RevisionEdit, RuleEdit, StoredRule, Version,
 };
-use adelie_store::event::{DefaultsChanged, NewEvent, SettingsChanged};
+use adelie_store::event::{DefaultsChanged, NewEvent, SettingsChanged, configured};
 use adelie_store::{Operator, SyncSettings};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::load::chosen_servers;
-use crate::batch::{object, text};
+use crate::batch::{self, object, text};
 use crate::failure::Attempt;
 use crate::servers::tell;
 
@@ -37,6 +37,7 @@ pub(crate) async fn edits(
     for (server, new) in &edits.settings {
         settings(transaction, *server, new, by).await?;
     }
+    batch::events(transaction, None::<ServerId>, None, &configured(edits, by), by.now).await?;
     sqlx::query("-- set_version\nUPDATE configuration SET version = $1 WHERE id = 1")
         .bind(version.0)
         .execute(&mut *transaction)

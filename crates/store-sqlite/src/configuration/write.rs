@@ -6,12 +6,13 @@ use adelie_model::ServerId;
 use adelie_store::configuration::{
     Affected, DefaultEdit, Edits, HeadEdit, RevisionEdit, RuleEdit, StoredRule, Version,
 };
-use adelie_store::event::{DefaultsChanged, NewEvent, SettingsChanged};
+use adelie_store::event::{DefaultsChanged, NewEvent, SettingsChanged, configured};
 use adelie_store::{Operator, SyncSettings};
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::load::chosen_servers;
+use crate::batch;
 use crate::failure::Attempt;
 use crate::rows::to_json;
 use crate::servers::changed;
@@ -35,6 +36,7 @@ pub(crate) async fn edits(
     for (server, new) in &edits.settings {
         settings(transaction, *server, new, by).await?;
     }
+    batch::events(transaction, None::<ServerId>, None, &configured(edits, by), by.now).await?;
     sqlx::query("-- set_version\nUPDATE configuration SET version = ?1 WHERE id = 1")
         .bind(version.0)
         .execute(&mut *transaction)

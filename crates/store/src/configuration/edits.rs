@@ -28,6 +28,10 @@ pub struct Edits {
     pub affected: Affected,
     /// A line for each change, for people.
     pub lines: Vec<String>,
+    /// Those of the lines that are about a profile, with its name.
+    pub about_profiles: Vec<(ProfileName, String)>,
+    /// Those of the lines that are about rules.
+    pub about_rules: Vec<String>,
 }
 
 /// A revision to be stored.
@@ -152,6 +156,8 @@ pub fn edits(before: &Configuration, changes: &[Change]) -> Result<Edits, StoreE
         settings: Vec::new(),
         affected: Affected::default(),
         lines: Vec::new(),
+        about_profiles: Vec::new(),
+        about_rules: Vec::new(),
     };
     for change in changes {
         work.make(change)?;
@@ -159,8 +165,19 @@ pub fn edits(before: &Configuration, changes: &[Change]) -> Result<Edits, StoreE
     let heads = heads(before, &work.after);
     let rules = rules(before, &work.after);
     work.affect_by_rules(before, &heads, &rules);
-    let Work { after, revisions, defaults, settings, affected, lines } = work;
-    Ok(Edits { after, revisions, heads, rules, defaults, settings, affected, lines })
+    let Work { after, revisions, defaults, settings, affected, lines, about_profiles, about_rules } = work;
+    Ok(Edits {
+        after,
+        revisions,
+        heads,
+        rules,
+        defaults,
+        settings,
+        affected,
+        lines,
+        about_profiles,
+        about_rules,
+    })
 }
 
 struct Work {
@@ -170,9 +187,21 @@ struct Work {
     settings: Vec<(ServerId, SyncSettings)>,
     affected: Affected,
     lines: Vec<String>,
+    about_profiles: Vec<(ProfileName, String)>,
+    about_rules: Vec<String>,
 }
 
 impl Work {
+    fn tell_of_profile(&mut self, name: &ProfileName, line: String) {
+        self.about_profiles.push((name.clone(), line.clone()));
+        self.lines.push(line);
+    }
+
+    fn tell_of_rules(&mut self, line: String) {
+        self.about_rules.push(line.clone());
+        self.lines.push(line);
+    }
+
     fn make(&mut self, change: &Change) -> Result<(), StoreError> {
         match change {
             Change::AddProfile { name, revision } => self.add_profile(name, revision),
@@ -192,7 +221,7 @@ impl Work {
                     conditions: rule.conditions.clone(),
                     profile: rule.profile.clone(),
                 };
-                self.lines.push(format!("add rule {}, which gives {}", rule.name, rule.profile));
+                self.tell_of_rules(format!("add rule {}, which gives {}", rule.name, rule.profile));
                 self.put(rule, before.as_ref())
             }
             Change::SetRule { name, patch } => {
@@ -213,7 +242,7 @@ impl Work {
                     rule.name = new.clone();
                 }
                 if *rule != was {
-                    self.lines.push(format!("change rule {name}"));
+                    self.tell_of_rules(format!("change rule {name}"));
                 }
                 Ok(())
             }
@@ -224,7 +253,7 @@ impl Work {
                     return Ok(());
                 }
                 let rule = self.after.rules.remove(at);
-                self.lines.push(match before {
+                self.tell_of_rules(match before {
                     Some(before) => format!("move rule {name} before {before}"),
                     None => format!("move rule {name} to the end"),
                 });
@@ -233,7 +262,7 @@ impl Work {
             Change::RemoveRule { name } => {
                 let at = self.rule_at(name)?;
                 self.after.rules.remove(at);
-                self.lines.push(format!("remove rule {name}"));
+                self.tell_of_rules(format!("remove rule {name}"));
                 Ok(())
             }
             Change::SetDefault { server, scope, profile } => {
@@ -258,7 +287,7 @@ impl Work {
             staged: None,
         });
         self.after.profiles.sort_by(|a, b| a.name.cmp(&b.name));
-        self.lines.push(format!("add profile {name}"));
+        self.tell_of_profile(name, format!("add profile {name}"));
         Ok(())
     }
 
@@ -284,11 +313,11 @@ impl Work {
         if percent == 100 {
             head.in_force = new;
             head.staged = None;
-            self.lines.push(format!("put revision {number} of profile {name} in force"));
+            self.tell_of_profile(name, format!("put revision {number} of profile {name} in force"));
         } else {
             head.staged = Some(Staged { revision: new, percent, paused: false });
-            self.lines
-                .push(format!("give revision {number} of profile {name} to {percent} % of its devices"));
+            let line = format!("give revision {number} of profile {name} to {percent} % of its devices");
+            self.tell_of_profile(name, line);
         }
         Ok(())
     }
@@ -328,7 +357,7 @@ impl Work {
                 format!("take revision {number} of profile {name} back from all devices")
             }
         };
-        self.lines.push(line);
+        self.tell_of_profile(name, line);
         Ok(())
     }
 
@@ -349,7 +378,7 @@ impl Work {
         self.after.profiles.retain(|head| head.name != *name);
         self.after.removed.push((name.clone(), newest));
         self.after.removed.sort();
-        self.lines.push(format!("remove profile {name}"));
+        self.tell_of_profile(name, format!("remove profile {name}"));
         Ok(())
     }
 

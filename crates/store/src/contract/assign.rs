@@ -128,7 +128,7 @@ pub async fn attempts_are_counted_until_success(fixture: &dyn Fixture) -> Case {
     for attempt in 1..=3 {
         let now = i64::from(attempt) * 10;
         let claims = world.store.claim_due(&world.lease, revision.id, 9, at(now), at(900)).await?;
-        assert_eq!(claims, [Claim { serial: serial("A"), attempts: attempt }]);
+        assert_eq!(claims, [Claim { serial: serial("A"), attempts: attempt, drifted: false }]);
         assert_eq!(world.device("A").await?.assignment.attempts, attempt);
         let failed = Settlement {
             next_attempt_at: Some(at(now + 5)),

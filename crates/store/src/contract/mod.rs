@@ -15,7 +15,9 @@ pub mod bulk;
 pub mod concurrency;
 pub mod configuration;
 pub mod decide;
+pub mod deliveries;
 pub mod devices;
+mod endpoints;
 pub mod full_sync;
 pub mod history;
 pub mod intents;
@@ -30,7 +32,9 @@ pub mod rules;
 pub mod runs;
 pub mod servers;
 pub mod tokens;
+pub mod told;
 pub mod troubles;
+pub mod webhooks;
 pub mod work;
 mod world;
 
@@ -297,6 +301,48 @@ macro_rules! contract_tests {
                 a_tombstone_is_no_trouble,
                 drift_is_reported_or_repaired,
                 reported_drift_is_repaired_on_demand,
+            }
+            webhooks {
+                an_endpoint_is_kept_whole,
+                events_reach_endpoints_by_their_type,
+                events_reach_endpoints_by_their_server,
+                pages_reach_endpoints_of_their_format_only,
+                an_endpoint_is_not_told_of_itself,
+                an_event_that_is_undone_leaves_no_delivery,
+                what_happens_meanwhile_waits,
+                a_rotated_secret_signs_for_a_while,
+                a_removed_endpoint_is_gone,
+                a_test_reaches_one_endpoint,
+                events_are_read_in_both_directions,
+                a_payload_finds_what_it_tells,
+                a_page_of_news_reaches_an_endpoint_whole,
+            }
+            deliveries {
+                two_handles_never_claim_a_delivery_twice,
+                the_longest_due_delivery_goes_first,
+                what_fails_is_tried_again,
+                what_is_given_up_is_not_sent,
+                a_lost_claim_tells_nothing_but_success,
+                results_are_stored_in_any_company,
+                an_endpoint_may_ask_for_rest,
+                claims_are_given_back,
+                what_is_due_next_is_known,
+                deliveries_of_a_device_keep_their_order,
+                deliveries_are_replayed,
+                a_range_is_replayed,
+                old_deliveries_are_forgotten,
+                an_event_on_its_way_is_kept,
+                who_waits_is_woken,
+                deliveries_are_listed_in_pages,
+            }
+            told {
+                a_run_that_ends_is_told_once,
+                held_removals_are_told_once,
+                a_lost_position_is_told_once,
+                changes_of_a_token_are_told,
+                profiles_and_rules_are_told,
+                repaired_drift_is_told,
+                intended_pages_are_told,
             }
             concurrency {
                 two_handles_never_claim_a_device_twice,

@@ -343,7 +343,7 @@ pub async fn what_a_page_finds_due_can_be_sent_with_it(fixture: &dyn Fixture) ->
     let page = world.commit(&run, SyncPhase::Fetch, vec![phone("C"), phone("B")], 2).await?;
     let page = PageCommit { more: true, ..page };
     let committed = world.store.commit_pages(&world.lease, &[page], ahead).await?;
-    let claim = |name| Claim { serial: serial(name), attempts: 1 };
+    let claim = |name| Claim { serial: serial(name), attempts: 1, drifted: false };
     assert_eq!(
         committed.ready,
         [Ready { revision: revision.id, claims: vec![claim("B"), claim("C")] }],

@@ -117,6 +117,7 @@ pub(super) fn settlement(serial: &SerialNumber, state: AssignState) -> Settlemen
         reason: String::new(),
         next_attempt_at: None,
         profile_uuid: None,
+        drifted: false,
     }
 }
 
@@ -282,6 +283,7 @@ impl World {
             records,
             cursor: Cursor(format!("{phase} cursor at {now}")),
             more: false,
+            fetched_until: Some(at(now)),
             now: at(now),
         })
     }

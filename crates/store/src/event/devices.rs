@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::NewEvent;
 use crate::Settlement;
+use crate::page::has_drifted;
 
 /// Details of a device that came.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -199,7 +200,19 @@ pub fn settled(revision: RevisionId, settlements: &[Settlement]) -> Vec<NewEvent
         let answer = (one.state.as_str(), one.reason.as_str(), one.next_attempt_at);
         groups.entry(answer).or_default().push(one);
     }
-    groups.into_values().filter_map(|group| of_group(revision, &group)).collect()
+    let mut events: Vec<_> = groups.into_values().filter_map(|group| of_group(revision, &group)).collect();
+    let repaired = settlements.iter().filter(|one| one.drifted && one.state == AssignState::Assigned);
+    events.extend(repaired_of(revision, &repaired.collect::<Vec<_>>()));
+    events
+}
+
+/// The drift of these devices is over.
+fn repaired_of(revision: RevisionId, group: &[&Settlement]) -> Option<NewEvent> {
+    let first = group.first()?;
+    let several = group.len() > 1;
+    let serial_numbers = several.then(|| group.iter().map(|one| one.serial.as_str().to_owned()).collect());
+    let data = super::object(&DriftRepaired { revision: Some(revision), serial_numbers });
+    Some(NewEvent { kind: "drift.repaired", serial: (!several).then(|| first.serial.clone()), data })
 }
 
 fn of_group(revision: RevisionId, group: &[&Settlement]) -> Option<NewEvent> {
@@ -276,6 +289,17 @@ pub(crate) fn read_back(before: &Device, after: &Device) -> Option<NewEvent> {
     }
 }
 
+/// What Apple shows, on a page or when asked, of a device that had drifted for certain, where it is as wanted again.
+/// What has only seemed to drift was not told, so that its end is not told either.
+pub(crate) fn drift_repaired(before: &Device, after: &Device) -> Option<NewEvent> {
+    use AssignState::{Assigned, Drifted, Due, Pushed, Sent};
+    let (was, is) = (&before.assignment, &after.assignment);
+    let certain = matches!(was.state, Due | Sent) || (was.state == Drifted && was.next_attempt_at.is_none());
+    let repaired = certain && has_drifted(&was.reason) && matches!(is.state, Assigned | Pushed);
+    let details = DriftRepaired { revision: is.wanted, serial_numbers: None };
+    repaired.then(|| NewEvent::of_device(after.serial.clone(), "drift.repaired", &details))
+}
+
 /// The facts that differ, each as `[before, after]`.
 pub(crate) fn changes(before: &Actual, after: &Actual) -> Value {
     let mut changed = Map::new();
@@ -318,6 +342,7 @@ mod tests {
             reason: reason.to_owned(),
             next_attempt_at: None,
             profile_uuid: None,
+            drifted: false,
         }
     }
 
@@ -343,6 +368,21 @@ mod tests {
                 ("assignment.failed", Some("D"), Value::Null),
             ]
         );
+    }
+
+    #[test]
+    fn drift_is_repaired_by_a_success_only() {
+        let drifted = |serial, state| Settlement { drifted: true, ..settlement(serial, state, "") };
+        let settlements = [
+            drifted("A", AssignState::Assigned),
+            drifted("B", AssignState::Failed),
+            settlement("C", AssignState::Assigned, ""),
+        ];
+        let events = settled(RevisionId(7), &settlements);
+        let repaired: Vec<_> = events.iter().filter(|event| event.kind == "drift.repaired").collect();
+        assert_eq!(repaired.len(), 1);
+        assert_eq!(repaired[0].serial.as_ref().map(SerialNumber::as_str), Some("A"));
+        assert_eq!(repaired[0].data, json!({ "revision": 7 }));
     }
 
     #[test]

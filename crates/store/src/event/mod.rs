@@ -16,19 +16,21 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub use self::catalogue::{EventType, Severity, TYPES, event_type};
-pub use self::configuration::{ProfileRevised, RulesChanged};
+pub use self::configuration::{ProfileRevised, RulesChanged, configured};
 pub use self::devices::{
     AssignmentOutcome, AssignmentSucceeded, DeviceAdded, DeviceDeleted, DeviceHeld, DeviceModified,
     DeviceRemoved, DeviceRetried, DeviceTagged, DeviceUnheld, DevicesImported, DriftDetected, DriftRepaired,
     settled,
 };
-pub(crate) use self::devices::{changes, imported, read_back};
+pub(crate) use self::devices::{changes, drift_repaired, imported, read_back};
 pub use self::schema::{SCHEMA_URL, schema};
+pub(crate) use self::servers::listed_page;
 pub use self::servers::{
-    DefaultsChanged, FullSyncRequired, OperatorAction, ProfilesRetried, RemovalsHeld, RunEnded,
-    SettingsChanged, SyncPage, TokenChanged, TokenRenewed, run_ended, token_changed,
+    DefaultsChanged, Ended, FullSyncRequired, OperatorAction, ProfilesRetried, RemovalsHeld, RunEnded,
+    SettingsChanged, SyncPage, TokenChanged, TokenRenewed, attention_changed, full_sync_required, run_ended,
+    sync_page, token_changed,
 };
-pub use self::webhooks::{WebhookDisabled, WebhookReplayed, WebhookTouched};
+pub use self::webhooks::{WebhookDisabled, WebhookReplayed, WebhookTouched, webhook_touched};
 
 /// An event to be written: something that is true once the transaction commits.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,8 +59,15 @@ impl NewEvent {
 /// the installation, so that a receiver of two of them never takes one event for another.
 #[must_use]
 pub fn public_id(installation: Uuid, event: EventId) -> String {
-    let installation = installation.simple().to_string();
-    format!("evt_{}_{event}", &installation[..12])
+    format!("evt_{}_{event}", short_name(installation))
+}
+
+/// The first digits of an installation's name: enough to tell those apart that one receiver knows.
+#[must_use]
+pub fn short_name(installation: Uuid) -> String {
+    let mut name = installation.simple().to_string();
+    name.truncate(12);
+    name
 }
 
 /// Details as an object. Ours are structs without maps of other keys than text, which always are one.

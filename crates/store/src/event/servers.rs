@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
-use adelie_model::{Counts, SyncKind, Timestamp, TokenState, Trigger};
+use adelie_model::{Counts, Device, OpType, SyncKind, Timestamp, TokenState, Trigger};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::NewEvent;
+use crate::PageCommit;
 
 /// Details of what an operator did to an MDM server.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -194,4 +195,126 @@ pub fn token_changed(
     let details =
         TokenChanged { state: is.as_str(), was: was.as_str(), reason: reason.map(str::to_owned), expires_at };
     Some(NewEvent::new(kind, &details))
+}
+
+/// The event of what waits for an operator after a run, where that is news.
+#[must_use]
+pub fn attention_changed(before: Option<&str>, after: Option<&str>) -> Option<NewEvent> {
+    let reason = after.filter(|after| before != Some(after))?;
+    Some(NewEvent::new("removals.held", &RemovalsHeld { reason: reason.to_owned() }))
+}
+
+/// The event of a position that is lost.
+#[must_use]
+pub fn full_sync_required() -> NewEvent {
+    let reason = "Apple no longer knows the cursor; the whole list is fetched anew".to_owned();
+    NewEvent::new("full_sync.required", &FullSyncRequired { reason })
+}
+
+/// The event of a page that was stored.
+#[must_use]
+pub fn sync_page(page: &PageCommit) -> NewEvent {
+    let devices = page.records.iter().map(|record| PageDevice {
+        serial_number: record.serial.as_str().to_owned(),
+        op_type: record.op_type.as_ref().map(|op_type| OpType::as_str(op_type).to_owned()),
+        op_date: record.op_date,
+    });
+    of_page(page, devices)
+}
+
+/// The same of a page whose records have become devices.
+pub(crate) fn listed_page<'d>(page: &PageCommit, devices: impl Iterator<Item = &'d Device>) -> NewEvent {
+    let listed = |device: &Device| PageDevice {
+        serial_number: device.serial.as_str().to_owned(),
+        op_type: None,
+        op_date: device.op_date,
+    };
+    of_page(page, devices.map(listed))
+}
+
+fn of_page(page: &PageCommit, devices: impl Iterator<Item = PageDevice>) -> NewEvent {
+    let details = SyncPage {
+        phase: page.phase.as_str(),
+        cursor: Some(page.cursor.as_str().to_owned()),
+        fetched_until: page.fetched_until,
+        more_to_follow: page.more,
+        devices: devices.collect(),
+    };
+    NewEvent::new("sync.page", &details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta<'a>(error: Option<&'a str>, error_before: Option<&'a str>, added: u64) -> Ended<'a> {
+        Ended {
+            kind: SyncKind::Delta,
+            trigger: Trigger::Schedule,
+            counts: Counts { added, ..Counts::default() },
+            error,
+            failures_before: u32::from(error_before.is_some()),
+            error_before,
+        }
+    }
+
+    fn told(run: &Ended<'_>) -> Option<&'static str> {
+        run_ended(run).map(|event| event.kind)
+    }
+
+    #[test]
+    fn a_failure_is_told_once_for_each_cause() {
+        assert_eq!(told(&delta(Some("no route"), None, 0)), Some("sync.failed"));
+        assert_eq!(told(&delta(Some("no route"), Some("no route"), 0)), None);
+        assert_eq!(told(&delta(Some("refused"), Some("no route"), 0)), Some("sync.failed"));
+        assert_eq!(told(&delta(None, Some("refused"), 0)), Some("sync.completed"), "the trouble is over");
+        let before_it_went_well =
+            Ended { failures_before: 0, ..delta(Some("no route"), Some("no route"), 0) };
+        assert_eq!(told(&before_it_went_well), Some("sync.failed"));
+    }
+
+    #[test]
+    fn a_delta_sync_without_news_is_not_told() {
+        assert_eq!(told(&delta(None, None, 0)), None);
+        assert_eq!(told(&delta(None, None, 1)), Some("sync.completed"));
+        assert_eq!(told(&Ended { kind: SyncKind::Full, ..delta(None, None, 0) }), Some("sync.completed"));
+    }
+
+    #[test]
+    fn a_token_is_told_of_where_somebody_has_to_act_or_no_longer_has_to() {
+        use TokenState::{
+            Expired, Expiring, None as Nothing, Rejected, Superseded, TermsNotSigned, Unreachable, Valid,
+        };
+        for (was, is, kind) in [
+            (Valid, Valid, None),
+            (Valid, Expiring, Some("token.expiring")),
+            (Expiring, Expired, Some("token.expired")),
+            (Valid, Rejected, Some("token.invalid")),
+            (Expiring, Superseded, Some("token.invalid")),
+            (Valid, TermsNotSigned, Some("terms.required")),
+            (TermsNotSigned, Valid, Some("terms.accepted")),
+            (TermsNotSigned, Expiring, Some("terms.accepted")),
+            (Rejected, Valid, None),
+            (Valid, Unreachable, None),
+            (Valid, Nothing, None),
+        ] {
+            let event = token_changed(was, is, Some("why"), None);
+            assert_eq!(event.as_ref().map(|event| event.kind), kind, "{was:?} to {is:?}");
+            if let Some(event) = event {
+                assert_eq!(
+                    (&event.data["was"], &event.data["state"]),
+                    (&was.as_str().into(), &is.as_str().into())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_for_an_operator_is_told_when_it_is_new() {
+        let told = |before, after| attention_changed(before, after).map(|event| event.kind);
+        assert_eq!(told(None, Some("3 of 4")), Some("removals.held"));
+        assert_eq!(told(Some("3 of 4"), Some("3 of 4")), None);
+        assert_eq!(told(Some("3 of 4"), Some("4 of 4")), Some("removals.held"));
+        assert_eq!(told(Some("3 of 4"), None), None);
+    }
 }

@@ -2,6 +2,9 @@ use adelie_model::WebhookId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::NewEvent;
+use crate::Operator;
+
 /// Details of what an operator did to an endpoint.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct WebhookTouched {
@@ -36,4 +39,16 @@ pub struct WebhookReplayed {
     pub by: String,
     /// How many deliveries.
     pub deliveries: u64,
+}
+
+/// The event of what an operator did to an endpoint.
+pub fn webhook_touched(
+    kind: &'static str,
+    webhook: WebhookId,
+    url: &str,
+    reason: Option<&str>,
+    by: &Operator,
+) -> NewEvent {
+    let reason = reason.filter(|reason| !reason.is_empty()).map(str::to_owned);
+    NewEvent::new(kind, &WebhookTouched { webhook, url: url.to_owned(), by: by.name.clone(), reason })
 }

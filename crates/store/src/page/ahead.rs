@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use adelie_model::{AssignState, Device, RevisionId, Timestamp};
 
-use super::{PagePlan, Writes};
+use super::{PagePlan, Writes, has_drifted};
 use crate::{Claim, Policy};
 
 /// Devices that are `sent` for a revision and have to be sent next.
@@ -46,7 +46,11 @@ pub(super) fn send(
     let assignment = &mut device.assignment;
     assignment.state = AssignState::Sent;
     assignment.next_attempt_at = Some(verify_at);
-    let claim = Claim { serial: device.serial.clone(), attempts: assignment.attempts.saturating_add(1) };
+    let claim = Claim {
+        serial: device.serial.clone(),
+        attempts: assignment.attempts.saturating_add(1),
+        drifted: has_drifted(&assignment.reason),
+    };
     assignment.wanted.map(|revision| (revision, claim))
 }
 

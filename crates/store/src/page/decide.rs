@@ -175,11 +175,21 @@ fn as_wanted(device: &Device, wanted: Option<&ProfileUuid>) -> Option<AssignStat
 fn drift(device: &Device) -> String {
     match (&device.actual.profile_status, &device.actual.profile_uuid) {
         (Some(ProfileStatus::Assigned | ProfileStatus::Pushed), Some(uuid)) => {
-            format!("Apple shows another profile, {uuid}, without our doing")
+            format!("Apple shows another profile, {uuid}, {NOT_OURS}")
         }
         (status, _) => format!(
-            "Apple shows the profile as {} without our doing",
+            "Apple shows the profile as {} {NOT_OURS}",
             status.as_ref().map_or("absent", ProfileStatus::as_str)
         ),
     }
 }
+
+/// Whether a stored reason says that a device has drifted. It says so until the drift is repaired, or until Apple has
+/// given another reason why it is not.
+#[must_use]
+pub fn has_drifted(reason: &str) -> bool {
+    reason.starts_with("Apple shows ") && reason.contains(NOT_OURS)
+}
+
+/// The end of what is said of drift.
+const NOT_OURS: &str = "without our doing";

@@ -108,6 +108,15 @@ impl Intended {
         self.ready.iter().flat_map(|ready| &ready.claims).map(|claim| &claim.serial)
     }
 
+    /// The events that tell of the pages themselves.
+    #[must_use]
+    pub fn sync_pages(&self) -> Vec<NewEvent> {
+        let pages = self.pages.iter().zip(&self.plans);
+        pages
+            .map(|(page, plan)| event::listed_page(page, plan.sent.iter().chain(plan.writes.iter())))
+            .collect()
+    }
+
     /// What the pages do, all of them together.
     #[must_use]
     pub fn counts(&self) -> Counts {

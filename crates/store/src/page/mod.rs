@@ -19,7 +19,7 @@ use std::collections::{HashMap, HashSet};
 use adelie_model::{Counts, Device, RunId, SerialNumber, ServerId, SyncPhase, Timestamp};
 
 pub use ahead::{Ready, send_ahead};
-pub use decide::{Known, decide};
+pub use decide::{Known, decide, has_drifted};
 pub use group::{GroupPlan, plan_group};
 pub use intended::{Answer, Intended, intend};
 pub use operate::{Action, Operated, Outcome, operate};
@@ -115,6 +115,9 @@ pub fn plan(
         }
         if let (Source::ReadBack, Some(before)) = (context.source, &before) {
             plan.events.extend(event::read_back(before, &change.device));
+        }
+        if let Some(before) = &before {
+            plan.events.extend(event::drift_repaired(before, &change.device));
         }
         match before {
             None => plan.writes.new.push(change.device),

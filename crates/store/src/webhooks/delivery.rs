@@ -20,6 +20,8 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
+    const ALL: [Self; 4] = [Self::Pending, Self::Retrying, Self::Delivered, Self::Dead];
+
     /// The name that stores, JSON and tables use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -29,6 +31,12 @@ impl DeliveryState {
             Self::Delivered => "delivered",
             Self::Dead => "dead",
         }
+    }
+
+    /// The state with that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 

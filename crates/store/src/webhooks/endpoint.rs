@@ -15,6 +15,26 @@ pub enum WebhookFormat {
     Nanodep,
 }
 
+impl WebhookFormat {
+    const ALL: [Self; 3] = [Self::Standard, Self::CloudEvents, Self::Nanodep];
+
+    /// The name that stores, JSON and tables use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::CloudEvents => "cloudevents",
+            Self::Nanodep => "nanodep",
+        }
+    }
+
+    /// The format with that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == text)
+    }
+}
+
 /// Whether an endpoint receives anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,6 +45,26 @@ pub enum WebhookState {
     Paused,
     /// We have given it up. What happens meanwhile waits for it, as long as deliveries are kept.
     Disabled,
+}
+
+impl WebhookState {
+    const ALL: [Self; 3] = [Self::Active, Self::Paused, Self::Disabled];
+
+    /// The name that stores, JSON and tables use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// The state with that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
 }
 
 /// A secret of an endpoint, sealed.
@@ -135,29 +175,5 @@ impl SealedSecret {
     #[must_use]
     pub fn place(id: WebhookSecretId) -> String {
         format!("webhook_secrets.secret/{id}")
-    }
-}
-
-impl WebhookFormat {
-    /// The name that stores, JSON and options use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::CloudEvents => "cloudevents",
-            Self::Nanodep => "nanodep",
-        }
-    }
-}
-
-impl WebhookState {
-    /// The name that stores, JSON and tables use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Disabled => "disabled",
-        }
     }
 }

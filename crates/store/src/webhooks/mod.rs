@@ -6,8 +6,11 @@
 
 mod delivery;
 mod endpoint;
+mod touched;
 
-use adelie_model::{DeliveryId, EventId, SerialNumber, ServerId, Timestamp, WebhookId};
+use adelie_model::{
+    DeliveryId, Device, EventId, ProfileName, RevisionId, SerialNumber, ServerId, Timestamp, WebhookId,
+};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -17,8 +20,8 @@ pub use self::delivery::{
 pub use self::endpoint::{
     Backlog, NewWebhook, SealedSecret, Webhook, WebhookChange, WebhookFormat, WebhookState,
 };
+pub use self::touched::{Touched, deciding, touched};
 use crate::{Operator, Result, StoredEvent};
-use adelie_model::Device;
 
 /// Which events to read. Everything that is empty or `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +58,9 @@ pub trait WebhookStore: Send + Sync {
         before: Option<EventId>,
         limit: u32,
     ) -> Result<Vec<StoredEvent>>;
+
+    /// The name of the profile that a revision is of, and its number.
+    async fn profile_of(&self, revision: RevisionId) -> Result<Option<(ProfileName, u32)>>;
 
     /// The stored devices of an MDM server among these, tombstones included.
     async fn devices_of(&self, server: ServerId, serials: &[SerialNumber]) -> Result<Vec<Device>>;
@@ -110,7 +116,8 @@ pub trait WebhookStore: Send + Sync {
 
     /// Stores what came of tries, all in one transaction: the tries themselves, and what becomes of their deliveries and
     /// endpoints. A delivery that somebody else has claimed meanwhile, because this try took too long, is still
-    /// `Delivered` by a good answer; any other outcome leaves it to the other.
+    /// `Delivered` by a good answer; any other outcome leaves it to the other. When an endpoint last
+    /// answered well is exact to a second only, so that its row is not written for every delivery.
     async fn settle_deliveries(&self, results: &[Attempted], now: Timestamp) -> Result<()>;
 
     /// Gives claims back that nothing was sent for: they are due at once.
@@ -139,6 +146,8 @@ pub trait WebhookStore: Send + Sync {
     async fn replay(&self, which: &Replay, by: &Operator) -> Result<u64>;
 
     /// Deletes up to `limit` finished deliveries and tries from before a moment, and what is left of removed endpoints;
-    /// returns how many rows went. What is unfinished and from before that moment becomes `Dead` first.
+    /// returns how many rows went. Up to `limit` of what is unfinished and from before that moment becomes `Dead`, which
+    /// counts as well: 0 means that nothing is left to do. A finished delivery is as old as its end, and its tries go with
+    /// it.
     async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64>;
 }

@@ -6,10 +6,8 @@ mod standard;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::str::FromStr;
-
 use adelie_model::Timestamp;
+use adelie_store::WebhookFormat;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
@@ -35,19 +33,6 @@ pub struct Notice<'a> {
     pub serial: Option<&'a str>,
     /// What happened: an object.
     pub data: &'a Value,
-}
-
-/// The forms that a body can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Standard Webhooks, with all data.
-    Standard,
-    /// Standard Webhooks, with nothing of the data but serial numbers.
-    Thin,
-    /// CloudEvents 1.0.2, structured mode.
-    CloudEvents,
-    /// What nanodep's depsyncer posts after each page.
-    Nanodep,
 }
 
 /// A body and what it is.
@@ -78,78 +63,66 @@ pub enum FormatError {
     Json(#[from] serde_json::Error),
 }
 
-/// A text that names no [`Format`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no format of webhooks: write standard, thin, cloudevents or nanodep")]
-pub struct UnknownFormat(pub String);
-
 /// The size that the Standard Webhooks specification wants bodies to stay under, in bytes.
 pub const LARGEST_BODY: usize = 20_000;
 
-impl Format {
-    /// All formats, the usual one first.
-    pub const ALL: [Self; 4] = [Self::Standard, Self::Thin, Self::CloudEvents, Self::Nanodep];
+/// Writes an event; `thin` leaves nothing of its data but serial numbers. A page for nanodep's receivers is always whole.
+///
+/// # Errors
+/// [`FormatError::NoPage`] for an event that the format has no form for.
+pub fn render(format: WebhookFormat, thin: bool, notice: &Notice<'_>) -> Result<Rendered, FormatError> {
+    // Most events are small; a larger one grows its buffer once or twice.
+    let mut body = Vec::with_capacity(1024);
+    write(format, thin, notice, &mut body)?;
+    let content_type = match format {
+        WebhookFormat::CloudEvents => "application/cloudevents+json",
+        WebhookFormat::Standard | WebhookFormat::Nanodep => "application/json",
+    };
+    Ok(Rendered { body: body.into(), content_type })
+}
 
-    /// Its name in settings.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Thin => "thin",
-            Self::CloudEvents => "cloudevents",
-            Self::Nanodep => "nanodep",
-        }
-    }
+/// How many bytes the body would have, to compare with [`LARGEST_BODY`]. Nothing is kept of it.
+///
+/// # Errors
+/// As [`render`].
+pub fn size(format: WebhookFormat, thin: bool, notice: &Notice<'_>) -> Result<usize, FormatError> {
+    let mut count = Count(0);
+    write(format, thin, notice, &mut count)?;
+    Ok(count.0)
+}
 
-    /// Writes an event.
-    ///
-    /// # Errors
-    /// [`FormatError::NoPage`] for an event that the format has no form for.
-    pub fn render(self, notice: &Notice<'_>) -> Result<Rendered, FormatError> {
-        // Most events are small; a larger one grows its buffer once or twice.
-        let mut body = Vec::with_capacity(1024);
-        self.write(notice, &mut body)?;
-        let content_type = match self {
-            Self::CloudEvents => "application/cloudevents+json",
-            Self::Standard | Self::Thin | Self::Nanodep => "application/json",
-        };
-        Ok(Rendered { body: body.into(), content_type })
-    }
-
-    /// How many bytes the body would have, to compare with [`LARGEST_BODY`]. Nothing is kept of it.
-    ///
-    /// # Errors
-    /// As [`Format::render`].
-    pub fn size(self, notice: &Notice<'_>) -> Result<usize, FormatError> {
-        let mut count = Count(0);
-        self.write(notice, &mut count)?;
-        Ok(count.0)
-    }
-
-    fn write(self, notice: &Notice<'_>, to: impl std::io::Write) -> Result<(), FormatError> {
-        match self {
-            Self::Standard => json(to, &standard::full(notice)),
-            Self::Thin => json(to, &standard::thin(notice)),
-            Self::CloudEvents => json(to, &cloudevents::event(notice)),
-            Self::Nanodep => json(to, &nanodep::page(notice)?),
-        }
+fn write(
+    format: WebhookFormat,
+    thin: bool,
+    notice: &Notice<'_>,
+    to: impl std::io::Write,
+) -> Result<(), FormatError> {
+    let data = Data::of(notice, thin);
+    match format {
+        WebhookFormat::Standard => json(to, &standard::event(notice, data)),
+        WebhookFormat::CloudEvents => json(to, &cloudevents::event(notice, data)),
+        WebhookFormat::Nanodep => json(to, &nanodep::page(notice)?),
     }
 }
 
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+/// What is told of the details.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Full(&'a Value),
+    Thin {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        serial_numbers: Option<&'a Value>,
+    },
 }
 
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        Self::ALL
-            .into_iter()
-            .find(|format| format.as_str() == text)
-            .ok_or_else(|| UnknownFormat(text.to_owned()))
+impl<'a> Data<'a> {
+    fn of(notice: &Notice<'a>, thin: bool) -> Self {
+        if thin {
+            Self::Thin { serial_numbers: notice.data.get("serial_numbers") }
+        } else {
+            Self::Full(notice.data)
+        }
     }
 }
 

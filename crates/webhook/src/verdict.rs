@@ -7,8 +7,38 @@ use chrono::TimeDelta;
 
 use crate::{Failure, Tried};
 
-/// How long after each failed attempt the next one comes, as the Standard Webhooks specification proposes. The first
-/// attempt is made at once; after the last there is none.
+/// How long after each failed attempt the next one comes. The first attempt is made at once; after the last there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ladder(Vec<Duration>);
+
+impl Ladder {
+    /// A ladder of these waits.
+    #[must_use]
+    pub fn new(waits: Vec<Duration>) -> Self {
+        Self(waits)
+    }
+
+    /// How long to wait after so many failed attempts, a fifth more or less by chance; nothing after the last.
+    fn wait(&self, attempts: u32, entropy: &dyn Entropy) -> Option<Duration> {
+        let step = usize::try_from(attempts.max(1) - 1).ok()?;
+        let wait = u64::try_from(self.0.get(step)?.as_millis()).ok()?;
+        Some(Duration::from_millis(wait - wait / 5 + entropy.below(wait * 2 / 5 + 1)))
+    }
+
+    /// How many attempts a delivery gets in all.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+impl Default for Ladder {
+    /// As the Standard Webhooks specification proposes.
+    fn default() -> Self {
+        Self(LADDER.to_vec())
+    }
+}
+
 const LADDER: [Duration; 9] = [
     Duration::from_secs(5),
     Duration::from_secs(5 * 60),
@@ -20,9 +50,6 @@ const LADDER: [Duration; 9] = [
     Duration::from_secs(20 * 60 * 60),
     Duration::from_secs(24 * 60 * 60),
 ];
-
-/// How many attempts a delivery gets in all.
-pub const ATTEMPTS: u32 = LADDER.len() as u32 + 1;
 
 /// How long an endpoint may fail without any success before it is disabled.
 pub const PATIENCE: TimeDelta = TimeDelta::days(5);
@@ -92,34 +119,32 @@ pub enum DisableReason {
 /// Judges an attempt that ended at `now`. The jitter of the next one comes from `entropy`, so that what failed together
 /// does not come back together.
 #[must_use]
-pub fn judge(tried: &Tried, history: History, now: Timestamp, entropy: &dyn Entropy) -> Verdict {
+pub fn judge(
+    tried: &Tried,
+    history: History,
+    ladder: &Ladder,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Verdict {
     let Some(failure) = &tried.failure else {
         return Verdict { delivery: Next::Delivered, endpoint: Endpoint::Unchanged };
     };
-    if *failure == Failure::Status(410) {
-        return Verdict { delivery: Next::Dead, endpoint: Endpoint::Disable(DisableReason::Gone) };
-    }
     let asked = tried.retry_after.map(|wait| now + wait);
     let slow = matches!(failure, Failure::Status(429 | 502..=504))
         .then(|| asked.unwrap_or_else(|| now + unasked(history.failing_since, now)));
-    let delivery = match wait(history.attempts, entropy) {
+    let delivery = match ladder.wait(history.attempts, entropy) {
         // Never earlier than the receiver asks, nor than its endpoint is served again.
         Some(wait) => Next::Retry((now + wait).max(asked.unwrap_or(now)).max(slow.unwrap_or(now))),
         None => Next::Dead,
     };
     let endpoint = match (history.failing_since, slow) {
+        // What it did not want waits with the rest: an endpoint that somebody resumes has missed nothing.
+        _ if *failure == Failure::Status(410) => Endpoint::Disable(DisableReason::Gone),
         (Some(since), _) if now - since >= PATIENCE => Endpoint::Disable(DisableReason::Failing { since }),
         (_, Some(until)) if until > now => Endpoint::SlowDown(until),
         _ => Endpoint::Unchanged,
     };
     Verdict { delivery, endpoint }
-}
-
-/// How long to wait after so many failed attempts, a fifth more or less by chance; nothing after the last.
-fn wait(attempts: u32, entropy: &dyn Entropy) -> Option<Duration> {
-    let step = usize::try_from(attempts.max(1) - 1).ok()?;
-    let wait = u64::try_from(LADDER.get(step)?.as_millis()).ok()?;
-    Some(Duration::from_millis(wait - wait / 5 + entropy.below(wait * 2 / 5 + 1)))
 }
 
 fn unasked(failing_since: Option<Timestamp>, now: Timestamp) -> TimeDelta {
@@ -148,7 +173,13 @@ mod tests {
 
     fn verdict(tried: &Tried, attempts: u32, failing_for: Option<i64>) -> Verdict {
         let failing_since = failing_for.map(|seconds| now() - TimeDelta::seconds(seconds));
-        judge(tried, History { attempts, failing_since }, now(), &SeededEntropy::new(attempts.into()))
+        judge(
+            tried,
+            History { attempts, failing_since },
+            &Ladder::default(),
+            now(),
+            &SeededEntropy::new(attempts.into()),
+        )
     }
 
     #[test]
@@ -166,8 +197,8 @@ mod tests {
             assert!(seconds >= step as f64 * 0.8 && seconds <= step as f64 * 1.2, "{attempts}: {seconds}");
             total = expected;
         }
-        assert_eq!(verdict(&status(500, None), ATTEMPTS, None).delivery, Next::Dead);
-        assert_eq!(verdict(&status(500, None), ATTEMPTS + 7, None).delivery, Next::Dead);
+        assert_eq!(verdict(&status(500, None), Ladder::default().attempts(), None).delivery, Next::Dead);
+        assert_eq!(verdict(&status(500, None), Ladder::default().attempts() + 7, None).delivery, Next::Dead);
     }
 
     #[test]
@@ -192,14 +223,14 @@ mod tests {
         ] {
             assert_eq!(verdict(&tried, 1, failing_for).endpoint, expected, "{tried:?} {failing_for:?}");
         }
-        assert_eq!(verdict(&status(410, None), 1, None).delivery, Next::Dead);
+        assert!(matches!(verdict(&status(410, None), 1, None).delivery, Next::Retry(_)));
         assert!(failing(5).to_string().contains("since 2027-01-10 08:00 UTC (5 days)"), "{}", failing(5));
     }
 
     proptest! {
         #[test]
         fn no_attempt_comes_before_it_was_asked_for(
-            code in prop::sample::select(vec![400, 429, 500, 502, 503, 504]), attempts in 1..ATTEMPTS,
+            code in prop::sample::select(vec![400, 429, 500, 502, 503, 504]), attempts in 1..Ladder::default().attempts(),
             asked in prop::option::of(0..86_400_u64), failing_for in prop::option::of(0..400_000_i64),
         ) {
             let verdict = verdict(&status(code, asked), attempts, failing_for);

@@ -1,7 +1,6 @@
 use serde::Serialize;
-use serde_json::Value;
 
-use super::{Notice, moment};
+use super::{Data, Notice, moment};
 
 /// An event in the structured JSON form of CloudEvents 1.0.2, with the extension attributes `sequence` and `severity`,
 /// which that form writes beside the others.
@@ -19,10 +18,10 @@ pub(super) struct Event<'a> {
     /// A number, as the text that extension attributes of this name are.
     sequence: String,
     severity: &'a str,
-    data: &'a Value,
+    data: Data<'a>,
 }
 
-pub(super) fn event<'a>(notice: &Notice<'a>) -> Event<'a> {
+pub(super) fn event<'a>(notice: &Notice<'a>, data: Data<'a>) -> Event<'a> {
     Event {
         specversion: "1.0",
         id: notice.id,
@@ -33,7 +32,7 @@ pub(super) fn event<'a>(notice: &Notice<'a>) -> Event<'a> {
         datacontenttype: "application/json",
         sequence: notice.sequence.to_string(),
         severity: notice.severity,
-        data: notice.data,
+        data,
     }
 }
 

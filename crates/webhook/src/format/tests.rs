@@ -18,41 +18,48 @@ fn notice(data: &Value) -> Notice<'_> {
     }
 }
 
-fn rendered(format: Format, notice: &Notice<'_>) -> (String, &'static str) {
-    let rendered = format.render(notice).expect("rendered");
-    assert_eq!(format.size(notice).expect("a size"), rendered.body.len());
+/// The form with all data, and that with as little as possible.
+const FULL: bool = false;
+const THIN: bool = true;
+
+fn rendered(format: WebhookFormat, thin: bool, notice: &Notice<'_>) -> (String, &'static str) {
+    let rendered = render(format, thin, notice).expect("rendered");
+    assert_eq!(size(format, thin, notice).expect("a size"), rendered.body.len());
     (String::from_utf8(rendered.body.to_vec()).expect("text"), rendered.content_type)
 }
 
 #[test]
 fn standard_has_all_and_thin_only_who_it_is_about() {
     let data = json!({ "model": "Mac", "serial_numbers": ["C02X", "C02Y"] });
-    let (body, content_type) = rendered(Format::Standard, &notice(&data));
+    let (body, content_type) = rendered(WebhookFormat::Standard, FULL, &notice(&data));
     assert_eq!(content_type, "application/json");
     assert_eq!(
         body,
         r#"{"type":"device.added","timestamp":"2027-01-15T08:00:00.007Z","id":"evt_1","severity":"info","sequence":42,"mdm_server":"Büro 1","serial_number":"C02X","data":{"model":"Mac","serial_numbers":["C02X","C02Y"]}}"#
     );
     let about_nobody = Notice { server: None, serial: None, ..notice(&data) };
-    let (body, _) = rendered(Format::Thin, &about_nobody);
+    let (body, _) = rendered(WebhookFormat::Standard, THIN, &about_nobody);
     assert_eq!(
         body,
-        r#"{"type":"device.added","timestamp":"2027-01-15T08:00:00.007Z","id":"evt_1","severity":"info","sequence":42,"data":{"serial_numbers":["C02X","C02Y"]}}"#
+        r#"{"type":"device.added","timestamp":"2027-01-15T08:00:00.007Z","id":"evt_1","severity":"info","sequence":42,"mdm_server":null,"serial_number":null,"data":{"serial_numbers":["C02X","C02Y"]}}"#
     );
-    let (body, _) = rendered(Format::Thin, &notice(&json!({ "model": "Mac" })));
+    let (body, _) = rendered(WebhookFormat::Standard, THIN, &notice(&json!({ "model": "Mac" })));
     assert!(body.ends_with(r#""data":{}}"#), "{body}");
+    let (body, _) = rendered(WebhookFormat::CloudEvents, THIN, &about_nobody);
+    assert!(body.ends_with(r#""data":{"serial_numbers":["C02X","C02Y"]}}"#), "{body}");
 }
 
 #[test]
 fn cloudevents_has_the_attributes_of_its_specification() {
     let data = json!({ "model": "Mac" });
-    let (body, content_type) = rendered(Format::CloudEvents, &notice(&data));
+    let (body, content_type) = rendered(WebhookFormat::CloudEvents, FULL, &notice(&data));
     assert_eq!(content_type, "application/cloudevents+json");
     assert_eq!(
         body,
         r#"{"specversion":"1.0","id":"evt_1","source":"/adelie/main/B%C3%BCro%201","type":"org.adelie.device.added","time":"2027-01-15T08:00:00.007Z","subject":"C02X","datacontenttype":"application/json","sequence":"42","severity":"info","data":{"model":"Mac"}}"#
     );
-    let (body, _) = rendered(Format::CloudEvents, &Notice { server: None, serial: None, ..notice(&data) });
+    let (body, _) =
+        rendered(WebhookFormat::CloudEvents, FULL, &Notice { server: None, serial: None, ..notice(&data) });
     assert!(body.contains(r#""source":"/adelie/main/-""#) && !body.contains("subject"), "{body}");
 }
 
@@ -62,14 +69,14 @@ fn nanodep_gets_pages_as_depsyncer_posts_them() {
         "phase": "sync", "cursor": "abc", "fetched_until": "2027-01-15T07:59:00Z", "more_to_follow": true,
         "devices": [{ "op_type": "added", "serial_number": "C02X" }],
     });
-    let (body, content_type) = rendered(Format::Nanodep, &notice(&data));
+    let (body, content_type) = rendered(WebhookFormat::Nanodep, FULL, &notice(&data));
     assert_eq!(content_type, "application/json");
     assert_eq!(
         body,
         r#"{"topic":"dep.SyncDevices","event_id":"evt_1","created_at":"2027-01-15T08:00:00.007Z","device_response_event":{"dep_name":"Büro 1","device_response":{"cursor":"abc","devices":[{"op_type":"added","serial_number":"C02X"}],"fetched_until":"2027-01-15T07:59:00Z","more_to_follow":true}}}"#
     );
     let empty = json!({ "phase": "fetch", "devices": [], "fetched_until": null });
-    let (body, _) = rendered(Format::Nanodep, &notice(&empty));
+    let (body, _) = rendered(WebhookFormat::Nanodep, FULL, &notice(&empty));
     assert_eq!(
         body,
         r#"{"topic":"dep.FetchDevices","event_id":"evt_1","created_at":"2027-01-15T08:00:00.007Z","device_response_event":{"dep_name":"Büro 1","device_response":{"cursor":"","fetched_until":"0001-01-01T00:00:00Z","more_to_follow":false}}}"#
@@ -78,20 +85,23 @@ fn nanodep_gets_pages_as_depsyncer_posts_them() {
 
 #[test]
 fn nanodep_has_no_form_for_anything_else() {
-    let error = Format::Nanodep.render(&notice(&json!({ "model": "Mac" }))).expect_err("no page").to_string();
+    let error = render(WebhookFormat::Nanodep, FULL, &notice(&json!({ "model": "Mac" })))
+        .expect_err("no page")
+        .to_string();
     assert!(error.contains("device.added") && error.contains("`phase` is missing"), "{error}");
     let page = json!({ "phase": "sync" });
-    let error =
-        Format::Nanodep.size(&Notice { server: None, ..notice(&page) }).expect_err("no server").to_string();
+    let error = size(WebhookFormat::Nanodep, FULL, &Notice { server: None, ..notice(&page) })
+        .expect_err("no server")
+        .to_string();
     assert!(error.contains("the MDM server is missing"), "{error}");
 }
 
 #[test]
-fn formats_have_names() {
-    for format in Format::ALL {
-        assert_eq!(format.to_string().parse(), Ok(format));
-    }
-    assert_eq!("xml".parse::<Format>(), Err(UnknownFormat("xml".into())));
+fn a_receiver_of_pages_is_tried_out_with_an_empty_one() {
+    let test = Notice { kind: "webhook.test", server: None, ..notice(&Value::Null) };
+    let (body, _) = rendered(WebhookFormat::Nanodep, FULL, &test);
+    let expected = r#""dep_name":"","device_response":{"cursor":"","fetched_until":"0001-01-01T00:00:00Z","more_to_follow":false}"#;
+    assert!(body.contains("dep.SyncDevices") && body.contains(expected), "{body}");
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -118,8 +128,8 @@ proptest! {
     ) {
         let data = Value::Object(data.into_iter().collect());
         let notice = Notice { id: &id, server: server.as_deref(), sequence, ..notice(&data) };
-        for format in [Format::Standard, Format::CloudEvents] {
-            let (body, _) = rendered(format, &notice);
+        for format in [WebhookFormat::Standard, WebhookFormat::CloudEvents] {
+            let (body, _) = rendered(format, FULL, &notice);
             let read: Value = serde_json::from_str(&body).expect("JSON");
             prop_assert_eq!(&read["id"], &Value::from(id.as_str()));
             prop_assert_eq!(&read["data"], &data);

@@ -48,9 +48,9 @@ pub enum Failure {
     /// An answer that is not 2xx.
     #[error("{}", status_in_words(*.0))]
     Status(u16),
-    /// The header values of our own post are none.
-    #[error("nothing was sent: the id or the signature cannot stand in a header")]
-    Header,
+    /// The post could not be made.
+    #[error("nothing was sent: {0}")]
+    Ours(String),
 }
 
 /// How far an attempt came.
@@ -89,7 +89,7 @@ impl Failure {
 
 impl From<InvalidHeaderValue> for Failure {
     fn from(_: InvalidHeaderValue) -> Self {
-        Self::Header
+        Self::Ours("the id or the signature of the event cannot stand in a header".to_owned())
     }
 }
 

@@ -282,3 +282,30 @@ async fn a_name_that_leads_elsewhere_a_moment_later_opens_nothing() {
     // One look at the name for each connection: none in between, that could be told something else.
     assert_eq!((names.0.load(Ordering::SeqCst), outside.connections(), inside.connections()), (2, 1, 0));
 }
+
+/// Where the post of [`posts_to_what_the_environment_names`] goes.
+const URL: &str = "ADELIE_TEST_URL";
+
+#[tokio::test]
+async fn no_proxy_of_the_environment_is_used() {
+    let (proxy, receiver) =
+        (Receiver::start("127.0.0.1:0", ok()).await, Receiver::start("127.0.0.1:0", ok()).await);
+    // An environment can be set for another process only.
+    let mut child = tokio::process::Command::new(std::env::current_exe().expect("a program"));
+    child.args(["--exact", "hostile::posts_to_what_the_environment_names", "--ignored"]);
+    child.env(URL, receiver.url()).env_remove("NO_PROXY").env_remove("no_proxy").env_remove("REQUEST_METHOD");
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, format!("http://{}", proxy.address));
+    }
+    let output = child.output().await.expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!((proxy.connections(), receiver.connections()), (0, 1));
+}
+
+#[tokio::test]
+#[ignore = "no_proxy_of_the_environment_is_used runs it"]
+async fn posts_to_what_the_environment_names() {
+    let url = std::env::var(URL).expect("a URL");
+    let tried = post(&sender("127.0.0.1", Arc::new(SystemNames)), &url).await;
+    assert_eq!(tried.status, Some(200), "{:?}", tried.failure);
+}

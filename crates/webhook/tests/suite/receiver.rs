@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -35,12 +36,25 @@ pub struct Received {
     pub body: Bytes,
 }
 
+impl Received {
+    pub fn headers(&self) -> HeaderMap {
+        let pair = |line: &str| {
+            let (name, value) = line.split_once(": ")?;
+            Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+        };
+        self.head.lines().filter_map(pair).collect()
+    }
+}
+
 /// A running receiver; it ends with the test.
 #[derive(Clone)]
 pub struct Receiver {
     pub address: SocketAddr,
     pub connections: Arc<AtomicUsize>,
     pub received: Arc<Mutex<Vec<Received>>>,
+    /// Posts that are being answered, and the most that were at once.
+    busy: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
 }
 
 impl Receiver {
@@ -51,6 +65,8 @@ impl Receiver {
             address: listener.local_addr().expect("an address"),
             connections: Arc::default(),
             received: Arc::default(),
+            busy: Arc::default(),
+            most: Arc::default(),
         };
         let own = receiver.clone();
         tokio::spawn(async move {
@@ -73,6 +89,10 @@ impl Receiver {
         self.connections.load(Ordering::SeqCst)
     }
 
+    pub fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
     pub fn posts(&self) -> Vec<Received> {
         self.received.lock().expect("no panic").clone()
     }
@@ -87,7 +107,13 @@ impl Receiver {
         while let Some(post) = read(&mut stream).await? {
             self.received.lock().expect("no panic").push(post);
             match &manner {
-                Manner::Say(text) => stream.write_all(text.as_bytes()).await?,
+                Manner::Say(text) => {
+                    let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
+                    self.most.fetch_max(busy, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    self.busy.fetch_sub(1, Ordering::SeqCst);
+                    stream.write_all(text.as_bytes()).await?;
+                }
                 Manner::SayAndReset(text) => {
                     stream.write_all(text.as_bytes()).await?;
                     stream.flush().await?;

@@ -1,0 +1,45 @@
+use adelie_model::{Entropy, WebhookSecretId};
+use adelie_store::{SealError, Sealed, SealedSecret, Vault};
+
+use crate::{Secret, SecretError};
+
+/// Why a stored secret cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// It opens, and is no secret.
+    #[error("the stored webhook secret {id} cannot be read: rotate the secret of its endpoint")]
+    Secret {
+        /// The id of the secret.
+        id: WebhookSecretId,
+        /// What is wrong with it.
+        source: SecretError,
+    },
+}
+
+/// Seals a secret for the row with this id.
+///
+/// # Errors
+/// [`OpenError`] when OpenSSL fails.
+pub fn seal_secret(
+    vault: &Vault,
+    id: WebhookSecretId,
+    secret: &Secret,
+    entropy: &dyn Entropy,
+) -> Result<Sealed, OpenError> {
+    let text = secret.to_text().map_err(|source| OpenError::Secret { id, source })?;
+    Ok(vault.seal(&SealedSecret::place(id), text.as_bytes(), entropy)?)
+}
+
+/// Opens a stored secret.
+///
+/// # Errors
+/// [`OpenError`] when the row was changed or copied from elsewhere, or holds something else.
+pub fn open_secret(vault: &Vault, stored: &SealedSecret) -> Result<Secret, OpenError> {
+    let id = stored.id;
+    let plain = vault.unseal(&SealedSecret::place(id), &stored.secret)?;
+    let text = std::str::from_utf8(&plain).unwrap_or_default();
+    text.parse().map_err(|source| OpenError::Secret { id, source })
+}

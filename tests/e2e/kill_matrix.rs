@@ -11,6 +11,7 @@ mod old_schema;
 mod proof;
 mod stage;
 mod tally;
+mod webhooks;
 
 use adelie_store_postgres::cluster::{Cluster, Durability};
 
@@ -65,6 +66,16 @@ on_both_databases! {
     /// L20, L23: inside the transaction that stores the answer to an assignment.
     fn inside_the_transaction_of_an_answer(database) {
         halted_at("settle.before_commit", database);
+    }
+
+    /// L15, L60: when a webhook was sent and its receiver has not answered. It is sent again, with the same id.
+    fn before_the_answer_to_a_webhook(database) {
+        rounds("webhook sent, no answer", &database, || like(&database), webhooks::unanswered);
+    }
+
+    /// L15, L60: when a receiver has answered and nothing of it is stored.
+    fn after_the_answer_to_a_webhook(database) {
+        rounds("webhook.answered", &database, || like(&database), webhooks::answered);
     }
 
     /// Inside the migration of a database with 200 devices that an older version has left.

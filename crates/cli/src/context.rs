@@ -1,12 +1,14 @@
 //! What commands stand on: settings, store, vault, clock.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use adelie_model::{Clock, Entropy, ServerName, new_uuid};
 use adelie_scheduler::{Connector, Engine};
 use adelie_store::{MdmServer, Operator, Store, StoreError, Vault};
 use adelie_store_postgres::PostgresStore;
 use adelie_store_sqlite::SqliteStore;
+use adelie_webhook::{Pump, PumpSettings, PumpTools, Sender, SenderOptions};
 
 use crate::exit::wrong;
 use crate::key_file;
@@ -98,6 +100,41 @@ impl Context {
             self.settings.engine.clone(),
             &owner,
         ))
+    }
+
+    /// What delivers webhooks.
+    pub async fn pump(&self) -> anyhow::Result<Pump> {
+        let settings = &self.settings.webhook;
+        let roots = match &settings.ca_file {
+            Some(file) => vec![std::fs::read(file).map_err(|error| {
+                wrong(
+                    format!("the certificates in {} cannot be read: {error}", file.display()),
+                    "check `ca_file` under `[webhook]` in adelie.toml, or ADELIE_WEBHOOK_CA_FILE",
+                )
+            })?],
+            None => Vec::new(),
+        };
+        let sender = Sender::new(&SenderOptions {
+            deadline: settings.timeout,
+            allowed: settings.allow_networks.clone(),
+            roots,
+            ..SenderOptions::default()
+        })?;
+        Ok(Pump::new(PumpTools {
+            store: self.store.clone(),
+            sender,
+            vault: self.vault().await?,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            settings: PumpSettings {
+                at_once: settings.posts_at_once,
+                // A claim must outlast its post.
+                claim: settings.timeout * 2 + Duration::from_secs(5),
+                ladder: settings.ladder.clone(),
+                keep: Duration::from_secs(u64::from(settings.keep_days) * 86_400),
+                ..PumpSettings::default()
+            },
+        }))
     }
 
     /// Who does what is done now.

@@ -6,6 +6,7 @@ mod commands;
 mod context;
 mod documents;
 mod exit;
+mod happened;
 mod health;
 mod key_file;
 mod operate;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adelie_dep::{AssignMethod, Options};
+use adelie_webhook::{AllowNetworks, Ladder, NetworkError};
 use chrono::TimeDelta;
 use serde::Deserialize;
 
@@ -32,6 +33,55 @@ struct File {
     event_days: Option<u32>,
     servers_at_once: Option<usize>,
     lease_seconds: Option<u64>,
+    webhook: WebhookFile,
+}
+
+/// The table `[webhook]`. Its keys have environment variables with `WEBHOOK` in them:
+/// `ADELIE_WEBHOOK_ALLOW_NETWORKS`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WebhookFile {
+    allow_networks: Option<Listed<String>>,
+    timeout_seconds: Option<u64>,
+    posts_at_once: Option<usize>,
+    retry_seconds: Option<Listed<u64>>,
+    keep_days: Option<u32>,
+    ca_file: Option<PathBuf>,
+}
+
+/// Values as one text with commas, or as a list.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Listed<T> {
+    Text(String),
+    List(Vec<T>),
+}
+
+impl<T: std::fmt::Display> Listed<T> {
+    /// As one text with commas.
+    fn joined(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::List(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        }
+    }
+}
+
+/// How webhooks are sent.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// The internal networks that may be posted to, and by plain HTTP.
+    pub allow_networks: AllowNetworks,
+    /// How long one try may take in all.
+    pub timeout: Duration,
+    /// Posts under way at once, to all endpoints together.
+    pub posts_at_once: usize,
+    /// How long after each failed try the next one comes.
+    pub ladder: Ladder,
+    /// Deliveries and their tries are deleted after so many days.
+    pub keep_days: u32,
+    /// Certificates in PEM that are trusted besides those of the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Where the database is.
@@ -54,6 +104,7 @@ pub struct Settings {
     pub quiet: bool,
     pub apple: Options,
     pub engine: adelie_scheduler::Settings,
+    pub webhook: WebhookSettings,
 }
 
 impl Settings {
@@ -142,6 +193,7 @@ impl Settings {
             }
             engine.lease_ttl = Duration::from_secs(seconds);
         }
+        let webhook = webhook(&from, file.webhook)?;
         Ok(Self {
             data_dir,
             database,
@@ -150,8 +202,43 @@ impl Settings {
             quiet: false,
             apple,
             engine,
+            webhook,
         })
     }
+}
+
+fn webhook(from: &Source, file: WebhookFile) -> anyhow::Result<WebhookSettings> {
+    let key = "webhook_allow_networks";
+    let text = from.pick(key, file.allow_networks.map(Listed::joined))?.unwrap_or_default();
+    let allow_networks = text.parse().map_err(|error: NetworkError| {
+        wrong(format!("{}: {error}", from.place(key)), "separate networks by commas: 10.1.0.0/16,127.0.0.0/8")
+    })?;
+    let key = "webhook_timeout_seconds";
+    let timeout = from.pick(key, file.timeout_seconds)?.unwrap_or(20);
+    if !(1..=120).contains(&timeout) {
+        return Err(from.bad(key, &timeout, "a number from 1 to 120"));
+    }
+    let key = "webhook_retry_seconds";
+    let ladder = match from.pick(key, file.retry_seconds.map(Listed::joined))? {
+        Some(text) => {
+            let second = |part: &str| match part.trim().parse() {
+                Ok(seconds @ 1..=604_800) => Ok(Duration::from_secs(seconds)),
+                _ => Err(from.bad(key, &text, "numbers from 1 to 604800 with commas between them")),
+            };
+            Ladder::new(text.split(',').map(second).collect::<anyhow::Result<_>>()?)
+        }
+        None => Ladder::default(),
+    };
+    let posts_at_once = from.pick("webhook_posts_at_once", file.posts_at_once)?.unwrap_or(512);
+    let keep_days = from.pick("webhook_keep_days", file.keep_days)?.unwrap_or(30);
+    Ok(WebhookSettings {
+        allow_networks,
+        timeout: Duration::from_secs(timeout),
+        ladder,
+        posts_at_once: from.at_least(1, "webhook_posts_at_once", posts_at_once)?,
+        keep_days: from.at_least(1, "webhook_keep_days", keep_days)?,
+        ca_file: from.pick("webhook_ca_file", file.ca_file)?,
+    })
 }
 
 /// Where a setting outside of the flags comes from, for messages.
@@ -186,12 +273,18 @@ impl Source {
     }
 
     fn bad(&self, key: &str, value: &dyn std::fmt::Display, rule: &str) -> anyhow::Error {
-        let variable = variable(key);
-        let place = match (&self.place, std::env::var_os(&variable)) {
-            (Some(file), None) => format!("{key} in {}", file.display()),
-            _ => format!("environment variable {variable}"),
-        };
+        let place = self.place(key);
         wrong(format!("{place} is {value} and must be {rule}"), "change it, or leave it out for the default")
+    }
+
+    /// Where the value of a setting comes from.
+    fn place(&self, key: &str) -> String {
+        let variable = variable(key);
+        match (&self.place, std::env::var_os(&variable)) {
+            // The file has a table of them.
+            (Some(file), None) => format!("{} in {}", key.replace("webhook_", "webhook."), file.display()),
+            _ => format!("environment variable {variable}"),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod mutations;
 mod process;
 mod product;
 mod readme;
+mod receivers;
 mod suite;
 mod unused;
 
@@ -46,6 +47,7 @@ const STEPS: &[Step] = &[
     Step { name: "deny", about: "cargo-deny agrees, where it is installed", run: deny::cargo_deny },
     Step { name: "clippy", about: "no warning in any target", run: clippy },
     Step { name: "tests", about: "the README's test command passes", run: suite::run },
+    Step { name: "receivers", about: "the receivers of the docs verify what we send", run: receivers::run },
     Step { name: "generated", about: "generated files are up to date", run: product::generated },
     Step { name: "demo", about: "the README's demo walks the whole way", run: product::demo },
     Step { name: "docs", about: "the API documentation builds without warning", run: docs },
@@ -122,7 +124,7 @@ fn usage() {
     say("Checks of the workspace.\n");
     say("Usage: cargo xtask <ci | generate | mutations [NAME] | STEP>\n");
     say("  ci          every step below, in this order, until one fails");
-    say("  generate    writes the generated files (docs/cli.md, docs/lessons.md)");
+    say("  generate    writes the generated files (docs/cli.md, docs/events.schema.json, docs/lessons.md)");
     say("  mutations   breaks the engine on purpose and sees whether the simulated world finds out\n");
     for step in STEPS {
         say(&format!("  {:<11} {}", step.name, step.about));

@@ -12,9 +12,13 @@ use crate::{lessons, readme};
 /// What writes a page.
 type Writer = fn(&Context) -> Result<String>;
 
-/// The generated pages: the reference of all commands, written from the program's own help, and the table of field
-/// lessons, written from the tests.
-const GENERATED: [(&str, Writer); 2] = [("docs/cli.md", cli_reference), (lessons::TABLE, lessons::table)];
+/// The generated pages: the reference of all commands, written from the program's own help, the schema of webhooks,
+/// written from the types of events, and the table of field lessons, written from the tests.
+const GENERATED: [(&str, Writer); 3] = [
+    ("docs/cli.md", cli_reference),
+    ("docs/events.schema.json", events_schema),
+    (lessons::TABLE, lessons::table),
+];
 
 /// `cargo xtask generate`.
 pub(crate) fn generate(context: &Context) -> Result<()> {
@@ -50,12 +54,20 @@ fn difference(stored: &str, now: &str) -> Option<(usize, String, String)> {
 }
 
 fn cli_reference(context: &Context) -> Result<String> {
+    printed(context, &["help-markdown"])
+}
+
+fn events_schema(context: &Context) -> Result<String> {
+    printed(context, &["events", "schema"])
+}
+
+/// What the program prints.
+fn printed(context: &Context, arguments: &[&str]) -> Result<String> {
     let adelie = built(context)?;
-    // What the reader has set on this machine must not end up in the reference.
-    let program = program(context, adelie, &["help-markdown"]).without_env("ADELIE_");
-    let text = program.output()?;
+    // What the reader has set on this machine must not end up in a page.
+    let text = program(context, adelie, arguments).without_env("ADELIE_").output()?;
     if text.trim().is_empty() {
-        bail!("`adelie help-markdown` wrote nothing");
+        bail!("`adelie {}` wrote nothing", arguments.join(" "));
     }
     Ok(text)
 }

@@ -18,7 +18,7 @@ pub const LAB: &str = "Lab";
 
 pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-struct RealClock;
+pub(super) struct RealClock;
 
 #[async_trait]
 impl Clock for RealClock {

@@ -7,6 +7,7 @@ mod database;
 mod ledger;
 mod outage;
 mod process;
+mod receiver;
 mod world;
 
 pub use apple::{Apple, LAB, get, these};
@@ -14,6 +15,7 @@ pub use database::Database;
 pub use ledger::Ledger;
 pub use outage::Outage;
 pub use process::{Background, Run};
+pub use receiver::{Post, Receiver, Reply};
 pub use world::{World, files, profile_of};
 
 use std::time::{Duration, Instant};

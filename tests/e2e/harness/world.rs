@@ -55,6 +55,13 @@ impl World {
         self.env.push((name.to_owned(), value.to_owned()));
     }
 
+    /// As [`World::synced`], where webhooks may be posted to this machine.
+    pub fn with_webhooks(database: Database, devices: usize) -> Self {
+        let mut world = Self::synced(database, devices);
+        world.set("ADELIE_WEBHOOK_ALLOW_NETWORKS", "127.0.0.0/8");
+        world
+    }
+
     /// The tables, without the program between.
     pub fn ledger(&self) -> Ledger {
         match &self.database {

@@ -183,7 +183,7 @@ pub fn cuts(stage: &mut Stage, dice: &Dice) -> Blow {
 }
 
 /// Waits until the program stands still at a point; `false` when it came to its end before.
-fn stands_at(victim: &mut Background, point: &str) -> bool {
+pub fn stands_at(victim: &mut Background, point: &str) -> bool {
     let said = format!("halted at {point}\n");
     eventually("a halt or the end", || {
         if victim.log().contains(&said) {
@@ -194,7 +194,7 @@ fn stands_at(victim: &mut Background, point: &str) -> bool {
 }
 
 /// Kills it, with or without a copy that is there before, and lets somebody go on.
-fn kill(stage: &mut Stage, dice: &Dice, mut victim: Background) -> Blow {
+pub fn kill(stage: &mut Stage, dice: &Dice, mut victim: Background) -> Blow {
     let (mark, in_doubt) = (stage.world.apple.mark(), stage.in_doubt());
     let healer = match dice.between(0, 3) {
         0 => Healer::Copy(stage.world.start(&SERVE)),

@@ -29,10 +29,78 @@ fn case(what: &'static str, args: &[&str], says: &[&'static str]) -> Case {
 
 /// The table. `lab` is synced and `bare` has no token; there is one profile, `standard`.
 pub fn cases(world: &World) -> Vec<Case> {
-    [names(world), files(world), words(), by_hand(world), own_settings(), settings(world), databases(world)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        names(world),
+        files(world),
+        words(),
+        by_hand(world),
+        own_settings(),
+        settings(world),
+        databases(world),
+        webhooks(world),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn webhooks(world: &World) -> Vec<Case> {
+    let add = |what, url: &'static str, options: &[&str], says: &[&'static str]| {
+        case(what, &[&["webhook", "add", url], options].concat(), says)
+    };
+    const GOOD: &str = "https://hooks.example.com/";
+    let short = world.write("short.secret", "whsec_c2hvcnQ=");
+    vec![
+        add("endpoint without a scheme", "hooks.example.com", &[], &["cannot be read", "https://"]),
+        add("endpoint by ftp", "ftp://hooks.example.com", &[], &["`ftp:`"]),
+        add("endpoint by plain http", "http://hooks.example.com", &[], &["plain http", "ALLOW_NETWORKS"]),
+        add("endpoint on this machine", "https://127.0.0.1/", &[], &["loopback", "ALLOW_NETWORKS"]),
+        add("endpoint in another spelling", "https://0x7f.1/", &[], &["loopback"]),
+        add("endpoint with the metadata of a cloud", "https://169.254.169.254/", &[], &["169.254.169.254"]),
+        add("endpoint with a password", "https://me:secret@hooks.example.com/", &[], &["password"]),
+        add("endpoint with a fragment", "https://hooks.example.com/#x", &[], &["#"]),
+        add("unknown type of event", GOOD, &["--event", "devise.*"], &["devise.*", "events types"]),
+        add("pattern with other letters", GOOD, &["--event", "Device.*"], &["Device.*"])
+            .tells_the_way_itself(),
+        add("endpoint of an unknown server", GOOD, &["--server", "nowhere"], &["nowhere", "lab"]),
+        add("unknown format", GOOD, &["--format", "soap"], &["soap", "cloudevents"]),
+        add(
+            "types with nanodep's format",
+            GOOD,
+            &["--format", "nanodep", "--event", "*"],
+            &["nanodep", "--event"],
+        ),
+        add("no posts at once", GOOD, &["--concurrency", "0"], &["--concurrency"]),
+        add("secret that is too short", GOOD, &["--secret-file", &short], &["24"]).tells_the_way_itself(),
+        add("secret that is not there", GOOD, &["--secret-file", "nowhere.secret"], &["nowhere.secret"]),
+        case("show of an unknown endpoint", &["webhook", "show", "7"], &["7", "webhook add"]),
+        case(
+            "test of an unknown endpoint",
+            &["webhook", "test", "https://x.example"],
+            &["https://x.example"],
+        ),
+        case("log of an unknown delivery", &["webhook", "log", "99"], &["99", "webhook log"]),
+        case("replay of an unknown delivery", &["webhook", "replay", "99"], &["99"]),
+        case("replay of nothing", &["webhook", "replay"], &["--failed", "--since"]),
+        case(
+            "replay of a time without an endpoint",
+            &["webhook", "replay", "--since", "1d"],
+            &["--endpoint"],
+        ),
+        case("unreadable time", &["events", "list", "--since", "yesterday"], &["yesterday", "90m"]),
+        case("unreadable id of an event", &["events", "show", "x"], &["evt_"]),
+        case("overlap of a year", &["webhook", "rotate", "1", "--overlap", "365d"], &["30d"]),
+        case("receiver with half a secret", &["webhook", "listen", "--secret", "whsec_"], &["secret"])
+            .tells_the_way_itself(),
+        case("networks that are none", &["webhook", "list"], &["10.0.0.0/33", "ALLOW_NETWORKS"])
+            .env("ADELIE_WEBHOOK_ALLOW_NETWORKS", "10.0.0.0/33"),
+        case("network with bits after its prefix", &["webhook", "list"], &["10.1.0.0/16"])
+            .env("ADELIE_WEBHOOK_ALLOW_NETWORKS", "10.1.2.3/16"),
+        case("a try of no time", &["webhook", "list"], &["TIMEOUT_SECONDS", "120"])
+            .env("ADELIE_WEBHOOK_TIMEOUT_SECONDS", "0"),
+        case("waits that are no numbers", &["webhook", "list"], &["RETRY_SECONDS", "5,soon"])
+            .env("ADELIE_WEBHOOK_RETRY_SECONDS", "5,soon"),
+    ]
 }
 
 fn names(world: &World) -> Vec<Case> {

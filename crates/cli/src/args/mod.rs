@@ -9,21 +9,25 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
 mod device;
+mod events;
 mod plan;
 mod profile;
 mod rule;
 mod server;
 mod sync;
 mod values;
+mod webhook;
 
 pub use assign::Assign;
 pub use device::{Device, Matching, Serials};
+pub use events::{Events, Which};
 pub use plan::{Apply, Export, Folder, Plan};
 pub use profile::{Import, Profile, SkipKeys, Step};
 pub use rule::{Conditions, Facts, Patch, Rule};
 pub use server::{OwnSettings, Server};
 pub use sync::{Sync, SyncCommand};
-pub use values::{DefaultProfile, Setting};
+pub use values::{DefaultProfile, Setting, Since};
+pub use webhook::{AddWebhook, Format, Signing, Webhook};
 
 /// Adelie holds the server tokens of Apple Automated Device Enrollment, keeps an exact copy of the devices
 /// that Apple has given each MDM server, and sees to it that every device has its enrollment profile.
@@ -132,7 +136,13 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
-    /// Run the service: sync and assign by itself
+    /// Events: list, follow, show, types, schema
+    #[command(subcommand)]
+    Events(Events),
+    /// Webhooks: endpoints, their deliveries, replay, a receiver for trying out
+    #[command(subcommand)]
+    Webhook(Webhook),
+    /// Run the service: sync, assign and deliver by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do
     Doctor,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use adelie_model::{AssignState, DeviceFamily, DriftMode, ProfileName, Timestamp};
+use adelie_model::{AssignState, DeviceFamily, DriftMode, ProfileName, Timestamp, to_millis};
 use adelie_rules::Scope;
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use url::Url;
 
 /// One `--default FAMILY=PROFILE`.
@@ -57,6 +58,39 @@ pub fn drift(text: &str) -> Result<Setting<DriftMode>, String> {
     })
 }
 
+/// A moment that a list begins at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// This one.
+    At(Timestamp),
+    /// So long before now.
+    Ago(TimeDelta),
+}
+
+/// A moment (RFC 3339, or a date, which begins at midnight UTC), or how long ago: `90m`, `7d`.
+pub fn since(text: &str) -> Result<Since, String> {
+    let text = text.trim();
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(Since::At(to_millis(moment)));
+    }
+    if let Ok(date) = text.parse::<NaiveDate>() {
+        return Ok(Since::At(date.and_time(NaiveTime::MIN).and_utc()));
+    }
+    let ago = humantime::parse_duration(text).ok().and_then(|ago| TimeDelta::from_std(ago).ok());
+    ago.filter(|ago| *ago <= TimeDelta::days(36_500)).map(Since::Ago).ok_or_else(|| {
+        format!("{text:?} is neither a moment like 2026-11-22T08:00:00Z or 2026-11-22 nor a length of time like 90m or 7d")
+    })
+}
+
+/// How long two secrets sign beside each other.
+pub fn overlap(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text.trim()) {
+        Ok(time) if time <= Duration::from_secs(30 * 86_400) => Ok(time),
+        Ok(_) => Err("it must be at most 30d".to_owned()),
+        Err(_) => Err(format!("{text:?} is no length of time; it must look like 0s, 12h or 7d")),
+    }
+}
+
 fn setting<T>(text: &str, own: impl FnOnce(&str) -> Result<T, String>) -> Result<Setting<T>, String> {
     match text.trim() {
         "default" => Ok(Setting::Default),
@@ -93,9 +127,9 @@ pub fn default_profile(text: &str) -> Result<DefaultProfile, String> {
 
 /// Midnight at the beginning of a day, UTC.
 pub fn day(text: &str) -> Result<Timestamp, String> {
-    let day: chrono::NaiveDate =
+    let day: NaiveDate =
         text.parse().map_err(|_| format!("{text:?} is no day; it must look like 2026-01-31"))?;
-    Ok(day.and_time(chrono::NaiveTime::MIN).and_utc())
+    Ok(day.and_time(NaiveTime::MIN).and_utc())
 }
 
 pub fn family(text: &str) -> Result<DeviceFamily, String> {

@@ -4,6 +4,7 @@ use adelie_rules::Finding;
 use adelie_store::RuleBook;
 use serde_json::json;
 
+use crate::commands::webhook;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::health;
@@ -39,6 +40,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<Exit> {
                 checks.extend(servers(&context).await?);
                 checks.extend(rules(&context).await?);
                 checks.extend(profiles(&context).await?);
+                checks.extend(webhooks(&context).await?);
             }
             Err(error) => checks.push(Check {
                 name: "database".to_owned(),
@@ -99,6 +101,25 @@ async fn key(context: &Context) -> Check {
             fix: Some("put the key file of this database back, from your backup".to_owned()),
         },
     }
+}
+
+async fn webhooks(context: &Context) -> anyhow::Result<Vec<Check>> {
+    let found = webhook::all_findings(context).await?;
+    let mut checks = Vec::new();
+    for (endpoint, mut findings) in found {
+        findings.retain(|finding| finding.urgent);
+        let name = format!("webhook endpoint {}", endpoint.id);
+        if findings.is_empty() {
+            checks.push(good(&name, &format!("{} is {}", endpoint.url, endpoint.state.as_str())));
+        }
+        checks.extend(findings.into_iter().map(|finding| Check {
+            name: name.clone(),
+            good: false,
+            finding: format!("{}: {}", endpoint.url, finding.text),
+            fix: Some(finding.fix),
+        }));
+    }
+    Ok(checks)
 }
 
 async fn servers(context: &Context) -> anyhow::Result<Vec<Check>> {

@@ -5,6 +5,7 @@ mod changes;
 mod demo;
 mod device;
 mod doctor;
+mod events;
 mod help;
 mod plan;
 mod profile;
@@ -14,12 +15,13 @@ mod server;
 mod simulator;
 mod sync;
 mod token;
+mod webhook;
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Events, Webhook};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 use crate::output::Output;
@@ -35,6 +37,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let stores = match &args.command {
         Command::Simulator(_) | Command::Demo(_) => false,
         Command::Profile(command) => command.stores(),
+        Command::Events(Events::Types | Events::Schema) | Command::Webhook(Webhook::Listen { .. }) => false,
         _ => true,
     };
     let settings = Settings::load(&args.global, stores)?;
@@ -53,6 +56,14 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Apply(command) => plan::apply(Context::open(settings).await?, &command).await,
         Command::Export(command) => plan::export(Context::open(settings).await?, &command).await,
         Command::Changes { limit } => changes::run(Context::open(settings).await?, limit).await,
+        Command::Events(command) => match events::explain(out, &command) {
+            Some(done) => done,
+            None => events::run(Context::open(settings).await?, command).await,
+        },
+        Command::Webhook(command) => match webhook::without_store(out, &command).await {
+            Some(done) => done,
+            None => webhook::run(Context::open(settings).await?, command).await,
+        },
         Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
         Command::Doctor => doctor::run(settings).await,
         Command::Simulator(command) => simulator::run(out, *command).await,

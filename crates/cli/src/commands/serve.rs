@@ -48,13 +48,14 @@ pub async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpLis
     })
 }
 
-/// Runs the service and its health endpoints until `stop`.
+/// Runs the service, the delivery of webhooks and the health endpoints until `stop`.
 pub async fn serve(
     context: Context,
     engine: Engine,
     listener: TcpListener,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let pump = context.pump().await?;
     let service = Service::new(engine).run(stop.clone());
     let http = axum::serve(listener, router(context)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let http = async {
@@ -63,7 +64,7 @@ pub async fn serve(
         stop.cancel();
         result
     };
-    let (service, http) = tokio::join!(service, http);
+    let (service, http, ()) = tokio::join!(service, http, pump.run(stop.clone()));
     service.context("the scheduler ended")?;
     http.context("the health endpoints ended")
 }

@@ -2,9 +2,9 @@ use adelie_model::{EventId, SerialNumber, ServerId, ServerName};
 use adelie_store::StoredEvent;
 use serde_json::json;
 
-use super::happened;
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
+use crate::happened;
 use crate::words::time;
 
 /// Events per query.

@@ -1,5 +1,5 @@
 mod explain;
-mod happened;
+
 mod history;
 mod list;
 mod ready;

@@ -1,10 +1,11 @@
 use adelie_model::SerialNumber;
 use adelie_store::DeviceView;
 
-use super::{happened, object, refresh};
+use super::{object, refresh};
 use crate::commands::assign::{Case, remedy};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
+use crate::happened;
 use crate::words::{for_server, minute};
 
 /// Lines of history that are shown.

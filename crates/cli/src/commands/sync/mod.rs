@@ -1,6 +1,7 @@
 mod history;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use adelie_model::{AssignState, RunOutcome, TokenState};
 use adelie_scheduler::{Observer, Progress, Report, Request, WorkError, chain};
@@ -69,7 +70,34 @@ pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
             Err(error) => failure = failure.or(Some(error)),
         }
     }
+    deliver(&context, &stop).await?;
     failure.map_or(Ok(exit), Err)
+}
+
+/// How long a sync goes on delivering webhooks after its work.
+const DELIVERING: Duration = Duration::from_secs(60);
+
+/// Sends what webhooks are due, for installations without a service. What cannot be sent now waits for the next sync.
+async fn deliver(context: &Context, stop: &CancellationToken) -> anyhow::Result<()> {
+    let (due, _) = context.store.due_webhooks(context.clock.now()).await?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let pump = context.pump().await?;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        drained = pump.drain(DELIVERING) => {
+            if drained.failed > 0 {
+                let failed = count(drained.failed, "webhook was", "webhooks were");
+                context.out.note(&format!("{failed} not received, and {} tried again", if drained.failed == 1 { "is" } else { "are" }))?;
+                context.out.hint("`adelie webhook log --failed` shows why")?;
+            }
+            if drained.cut {
+                context.out.note("not all webhooks could be sent in time; the next sync or the service goes on")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn chosen(context: &Context, command: &Sync) -> anyhow::Result<Vec<MdmServer>> {

@@ -1,4 +1,4 @@
-//! What happened to a device, in a sentence for each kind of event.
+//! What happened, in a sentence for each type of event.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ pub fn words(event: &StoredEvent, profiles: &Profiles) -> String {
         "device.unheld" => format!("let go by {by}"),
         "device.tagged" => format!("tagged by {by}: {}", tags(&data["was"], &data["tags"])),
         "device.retried" => format!("to be tried again, says {by} (it was {})", text("was")),
-        kind => format!("{kind} {data}"),
+        kind => others(kind, data),
     };
     let again = data["next_attempt_at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
     let again = again.map(|at| format!("; tried again at {}", minute(Some(at)))).unwrap_or_default();
@@ -70,6 +70,62 @@ pub fn words(event: &StoredEvent, profiles: &Profiles) -> String {
         _ => String::new(),
     };
     format!("{sentence}{again}{others}")
+}
+
+/// What happened to something else than a device.
+fn others(kind: &str, data: &Value) -> String {
+    let text = |key: &str| data[key].as_str().unwrap_or_default();
+    let number = |key: &str| data[key].as_u64().unwrap_or(0);
+    let by = text("by");
+    let lines = || {
+        let lines = data["changes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        lines.collect::<Vec<_>>().join("; ")
+    };
+    let endpoint = || format!("endpoint {} ({})", data["webhook"], text("url"));
+    match kind {
+        "sync.completed" => format!(
+            "{} sync ended: {} added, {} modified, {} removed",
+            text("kind"),
+            number("added"),
+            number("modified"),
+            number("removed")
+        ),
+        "sync.failed" => format!("{} sync failed: {}", text("kind"), text("error")),
+        "sync.page" => {
+            let devices = data["devices"].as_array().map_or(0, Vec::len) as u64;
+            format!("a page of {} was stored", count(devices, "device", "devices"))
+        }
+        "full_sync.required" => with("the whole list is fetched", text("reason")),
+        "removals.held" => text("reason").to_owned(),
+        "token.renewed" => match text("expires_at").parse::<Timestamp>() {
+            Ok(until) => format!("server token imported, valid until {}", minute(Some(until))),
+            Err(_) => "server token imported".to_owned(),
+        },
+        "token.expiring" | "token.expired" | "token.invalid" => {
+            with(&format!("server token is {}", text("state").replace('_', " ")), text("reason"))
+        }
+        "terms.required" => with("Apple's terms have to be accepted", text("reason")),
+        "terms.accepted" => "Apple's terms are accepted".to_owned(),
+        "profile.revised" | "rules.changed" => format!("{} by {by}", lines()),
+        "server.paused" => format!("paused by {by}"),
+        "server.resumed" => format!("resumed by {by}"),
+        "server.defaults_changed" => format!("defaults changed by {by}: {}", data["defaults"]),
+        "server.settings_changed" => format!("settings changed by {by}: {}", data["settings"]),
+        "server.profiles_retried" => {
+            format!("{} defined again, says {by}", count(number("profiles"), "profile", "profiles"))
+        }
+        "webhook.disabled" => with(&format!("{} was given up", endpoint()), text("reason")),
+        "webhook.replayed" => {
+            format!("{} sent again, says {by}", count(number("deliveries"), "delivery", "deliveries"))
+        }
+        "webhook.test" => format!("{} tried out by {by}", endpoint()),
+        "webhook.added" | "webhook.paused" | "webhook.resumed" | "webhook.rotated" | "webhook.removed" => {
+            let verb = kind.trim_start_matches("webhook.");
+            let verb = if verb == "rotated" { "given a new secret" } else { verb };
+            with(&format!("{} {verb} by {by}", endpoint()), text("reason"))
+        }
+        kind => format!("{kind} {data}"),
+    }
 }
 
 fn with(what: &str, reason: &str) -> String {

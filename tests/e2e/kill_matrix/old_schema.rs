@@ -35,7 +35,9 @@ pub fn go_back(ledger: &Ledger) {
     for table in tables(ledger) {
         let columns = ledger.column(&format!("-- columns\n{}", columns_of.replace("{}", &table)));
         let columns = columns.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-        let from = format!("SELECT {columns} FROM later.{table};");
+        // Events that concern no MDM server came later.
+        let known = if table == "events" { " WHERE server_id IS NOT NULL" } else { "" };
+        let from = format!("SELECT {columns} FROM later.{table}{known};");
         match later {
             Some(_) => script += &format!("INSERT INTO main.{table} ({columns}) {from}"),
             None => {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use adelie_model::{ProfileUuid, RevisionId, SerialNumber, Timestamp, halt};
 use adelie_store::page::{Answer, Intended};
-use adelie_store::{Claim, PageCommit, SendAhead};
+use adelie_store::{Before, Claim, PageCommit, SendAhead, Turn};
 use fastbloom::BloomFilter;
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesUnordered};
@@ -163,8 +163,13 @@ async fn depart(job: &Job<'_>, departure: Departure) -> Result<(), WorkError> {
     }
 }
 
-/// Stores pages with what Apple has answered.
-pub(crate) async fn store(job: &Job<'_>, flight: Flight) -> Result<(), WorkError> {
+/// Stores pages with what Apple has answered, in their turn.
+pub(crate) async fn store(
+    job: &Job<'_>,
+    flight: Flight,
+    turn: Turn,
+    before: Before,
+) -> Result<(), WorkError> {
     let Flight { intended, mut landing } = flight;
     let mut landed = match &mut landing {
         Some(landing) => tokio::select! {
@@ -177,7 +182,8 @@ pub(crate) async fn store(job: &Job<'_>, flight: Flight) -> Result<(), WorkError
     };
     let counts: Vec<_> = intended.plans.iter().map(|plan| plan.counts.records).collect();
     let answers = landed.iter().flat_map(|landed| &landed.sent).filter_map(Sent::answer).collect();
-    job.store().commit_intended(&job.lease, intended, answers, job.now()).await?;
+    job.store().commit_intended(&job.lease, intended, answers, job.now(), turn).await?;
+    before.stored();
     halt::point("page.after_commit");
     for records in counts {
         job.notice(Progress::Page { records });

@@ -58,10 +58,7 @@ pub(crate) async fn commit(
     let policy = policy(store, &mut transaction, lease.server).await?;
     let events = intended.settle(answers, &policy, to_millis(now));
     let counts = intended.counts();
-    for plan in &intended.plans {
-        batch::write(&mut transaction, &plan.writes, None).await?;
-        batch::write(&mut transaction, &plan.sent, Some(lease)).await?;
-    }
+    batch::insert(&mut transaction, &intended.in_order(lease)).await?;
     if let Some(last) = intended.pages.last() {
         let told: Vec<_> = intended.plans.iter().flat_map(|plan| &plan.events).collect();
         batch::events(&mut transaction, lease.server, Some(last.run), &told, last.now).await?;

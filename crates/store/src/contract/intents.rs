@@ -8,7 +8,7 @@ use super::world::{
 };
 use super::{Case, Failed, Fixture};
 use crate::page::{Answer, Record};
-use crate::{DeviceFilter, PageCommit, Revision, SendAhead, Settlement, StoreError};
+use crate::{DeviceFilter, PageCommit, Revision, SendAhead, Settlement, StoreError, Turn};
 
 const AHEAD: fn() -> SendAhead = || SendAhead { verify_at: at(300) };
 
@@ -45,7 +45,7 @@ pub async fn only_the_intent_is_stored_before_the_answers(fixture: &dyn Fixture)
     let mut open = world.store.open_intents(world.server).await?;
     open.sort();
     assert_eq!(open, serials(["A", "B", "C", "D"]), "E has its profile");
-    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await?;
+    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3), Turn::now()).await?;
     assert!(world.store.open_intents(world.server).await?.is_empty());
     assert_eq!(
         world.position().await?.full.and_then(|full| full.fetch_cursor).as_ref(),
@@ -62,7 +62,8 @@ pub async fn answers_make_of_intended_pages_what_they_make_of_stored_ones(fixtur
     let intended =
         world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
     let answers = answered(&revision);
-    let counts = world.store.commit_intended(&world.lease, intended, answers.clone(), at(3)).await?;
+    let counts =
+        world.store.commit_intended(&world.lease, intended, answers.clone(), at(3), Turn::now()).await?;
 
     let server = add_server(&*world.store, "other").await?;
     let other =
@@ -116,7 +117,7 @@ pub async fn pages_with_known_devices_are_refused(fixture: &dyn Fixture) -> Case
     let (before, position) = (world.all().await?, world.position().await?);
     let wrong =
         world.store.intend_pages(&world.lease, twice[1..].to_vec(), AHEAD()).await?.expect("nobody looks");
-    let refused = world.store.commit_intended(&world.lease, wrong, Vec::new(), at(3)).await;
+    let refused = world.store.commit_intended(&world.lease, wrong, Vec::new(), at(3), Turn::now()).await;
     assert!(matches!(refused, Err(StoreError::Database { .. })), "{refused:?}");
     assert_eq!((world.all().await?, world.position().await?), (before, position));
     Ok(())
@@ -132,7 +133,8 @@ pub async fn intents_under_a_lost_lease_are_the_next_holders(fixture: &dyn Fixtu
     let next = world.taken_over().await?;
     let again = world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await;
     assert!(matches!(again, Err(StoreError::LeaseLost(_))));
-    let late = world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await;
+    let late =
+        world.store.commit_intended(&world.lease, intended, answered(&revision), at(3), Turn::now()).await;
     assert!(matches!(late, Err(StoreError::LeaseLost(_))));
     assert!(matches!(world.store.close_intents(&world.lease).await, Err(StoreError::LeaseLost(_))));
     assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
@@ -150,7 +152,7 @@ pub async fn a_default_changed_meanwhile_decides_intended_pages(fixture: &dyn Fi
     let intended =
         world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
     let other = world.default(Scope::Any, "two").await?;
-    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await?;
+    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3), Turn::now()).await?;
     for (name, state) in [("A", AssignState::Due), ("C", AssignState::Throttled), ("E", AssignState::Due)] {
         let assignment = world.device(name).await?.assignment;
         assert_eq!((assignment.state, assignment.wanted), (state, Some(other.id)), "{name}");

@@ -8,7 +8,7 @@ use adelie_model::{
 
 use super::{Known, PageContext, PagePlan, Ready, ahead, decide, merge};
 use crate::event::{self, DeviceAdded, NewEvent, settled};
-use crate::{Claim, PageCommit, Policy, SendAhead, Settlement};
+use crate::{Claim, Lease, PageCommit, Policy, SendAhead, Settlement};
 
 /// Pages that are worked out and not stored: only the intent to send some of their devices is (field lesson L29). They
 /// are stored with Apple's answers, so that a device of a first import is written once and not twice.
@@ -108,6 +108,19 @@ impl Intended {
         self.ready.iter().flat_map(|ready| &ready.claims).map(|claim| &claim.serial)
     }
 
+    /// The devices in the order of their serial numbers, in which neighbours of an index are written together; each with
+    /// the epoch under which it is sent, or 0 when it is not.
+    #[must_use]
+    pub fn in_order(&self, lease: &Lease) -> Vec<(&Device, i64)> {
+        let mut devices = Vec::with_capacity(self.plans.iter().map(|plan| plan.sent.new.len()).sum());
+        for plan in &self.plans {
+            devices.extend(plan.writes.new.iter().map(|device| (device, 0)));
+            devices.extend(plan.sent.new.iter().map(|device| (device, lease.epoch)));
+        }
+        devices.sort_unstable_by(|(a, _), (b, _)| a.serial.cmp(&b.serial));
+        devices
+    }
+
     /// What the pages do, all of them together.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -140,6 +153,9 @@ impl Intended {
                     device.assignment = decide(device, policy, Known::Before, now);
                 }
             }
+        }
+        if changed {
+            self.policy = policy.clone();
         }
         answers.iter().flat_map(|answer| settled(answer.revision, &answer.settlements)).collect()
     }

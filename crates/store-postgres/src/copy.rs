@@ -5,12 +5,11 @@
 
 use std::borrow::Cow;
 
-use adelie_model::{Device, DeviceFamily, ProfileStatus, ProfileUuid, Timestamp};
+use adelie_model::{Device, DeviceFamily, Extra, ProfileStatus, ProfileUuid, Timestamp};
 use adelie_store::{Lease, StoreError};
-use serde_json::{Map, Value};
 use sqlx::PgConnection;
 
-use crate::batch::{fact, object, text};
+use crate::batch::{extra, fact, text};
 use crate::failure::Attempt;
 use crate::rows::millis;
 
@@ -102,7 +101,7 @@ impl Rows {
         self.text(fact(actual.device_assigned_by.as_deref()));
         self.moment(actual.device_assigned_date);
         self.moment(actual.mdm_migration_deadline);
-        self.json(&object(&actual.extra))?;
+        self.json(&extra(&actual.extra))?;
         self.moment(device.op_date);
         self.moment(Some(device.first_seen_at));
         self.moment(Some(device.last_seen_at));
@@ -149,7 +148,7 @@ impl Rows {
         self.number(micros);
     }
 
-    fn json(&mut self, object: &Map<String, Value>) -> Attempt<()> {
+    fn json(&mut self, object: &Extra) -> Attempt<()> {
         let length_at = self.bytes.len();
         self.null();
         self.bytes.push(JSONB);

@@ -1,5 +1,7 @@
 //! Pages whose assignments are sent before anything but the intent is stored.
 
+use std::time::Duration;
+
 use adelie_model::{AssignState, SyncKind, SyncPhase, SyncRun};
 use adelie_rules::Scope;
 
@@ -158,5 +160,64 @@ pub async fn a_default_changed_meanwhile_decides_intended_pages(fixture: &dyn Fi
         assert_eq!((assignment.state, assignment.wanted), (state, Some(other.id)), "{name}");
     }
     assert_eq!(world.device("A").await?.actual.profile_uuid, Some(uuid("UUID-1")), "Apple has it so");
+    Ok(())
+}
+
+/// L1: pages that are stored at the same time come one after the other: the cursor never stands behind a page that is not
+/// stored, whoever is killed in between; and what decides is what holds when it is their turn (L14).
+pub async fn pages_stored_at_once_come_in_their_order(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    let run = world.begin(SyncKind::Full, 1).await?;
+    let [first, second] = two_pages(&world, &run).await?;
+    let intend = async |page: &PageCommit| {
+        let pages = vec![page.clone()];
+        let intended = world.store.intend_pages(&world.lease, pages, AHEAD()).await?.expect("all are new");
+        Ok::<_, Failed>(intended)
+    };
+    let (one, two) = (intend(&first).await?, intend(&second).await?);
+    let before_all = world.position().await?;
+    let (before, turn) = Turn::after();
+    let later = world.store.commit_intended(&world.lease, two, answered(&revision), at(3), turn);
+    let (later, other) = tokio::join!(later, async {
+        // Time to do what can be done before its turn.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
+        assert_eq!(world.position().await?, before_all);
+        let other = world.default(Scope::Any, "two").await?;
+        world.store.commit_intended(&world.lease, one, Vec::new(), at(3), Turn::now()).await?;
+        assert_eq!(world.all().await?.len(), 3);
+        before.stored();
+        Ok::<_, Failed>(other)
+    });
+    let (counts, other) = (later?, other?);
+    assert_eq!((counts.pages, counts.records, counts.added), (1, 2, 2));
+    assert_eq!(
+        world.position().await?.full.and_then(|full| full.fetch_cursor).as_ref(),
+        Some(&second.cursor)
+    );
+    assert_eq!(world.all().await?.len(), 5);
+    assert!(world.store.open_intents(world.server).await?.is_empty());
+    let assignment = world.device("A").await?.assignment;
+    assert_eq!((assignment.state, assignment.wanted), (AssignState::Due, Some(other.id)));
+    Ok(())
+}
+
+/// L1: pages whose turn never comes are not stored, and their intent stays for whoever goes on.
+pub async fn pages_after_failed_ones_are_not_stored(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    let run = world.begin(SyncKind::Full, 1).await?;
+    let [_, second] = two_pages(&world, &run).await?;
+    let intended = world.store.intend_pages(&world.lease, vec![second], AHEAD()).await?.expect("all are new");
+    let position = world.position().await?;
+    let (before, turn) = Turn::after();
+    let later = world.store.commit_intended(&world.lease, intended, answered(&revision), at(3), turn);
+    let (later, ()) = tokio::join!(later, async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(before);
+    });
+    assert!(matches!(later, Err(StoreError::Database { .. })), "{later:?}");
+    assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
+    assert_eq!(world.position().await?, position);
+    assert_eq!(world.store.open_intents(world.server).await?.len(), 2);
     Ok(())
 }

@@ -84,6 +84,8 @@ fn plan(
         plan.events.extend(event::imported(&records.iter().map(|record| &record.serial).collect::<Vec<_>>()));
     }
     let mut claims: BTreeMap<RevisionId, Vec<Claim>> = BTreeMap::new();
+    // As a rule all of them are sent, and growing would copy each of them twice.
+    plan.sent.new.reserve_exact(records.len());
     for record in records {
         let mut device = merge::added(context, record, policy);
         if !context.first_import {
@@ -97,6 +99,9 @@ fn plan(
             }
             None => plan.writes.new.push(device),
         }
+    }
+    if plan.sent.new.is_empty() {
+        plan.sent.new = Vec::new();
     }
     ready.extend(ahead::sorted(claims));
     plan

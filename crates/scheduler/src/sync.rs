@@ -24,7 +24,8 @@ const REMOVAL_BATCH: u32 = 1000;
 /// How many pages are stored in one transaction, if so many wait. More would cost memory and save little.
 const GROUP: usize = 3;
 /// How many pages of a first import are stored in one transaction, if pages pile up all the same. The more devices are
-/// written in the order of their serial numbers, the fewer pages of an index are written again and again.
+/// written in the order of their serial numbers, the fewer pages of an index are written again and again; but up to five
+/// groups are in memory at once.
 const LARGE_GROUP: usize = 16;
 /// So many groups of too few pages in a row, and an import is held up by Apple and not by storing: it need not remember
 /// what was listed.

@@ -213,10 +213,11 @@ impl SyncStore for WatchedStore {
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,
+        turn: Turn,
     ) -> Result<Counts> {
         let number = intended.pages.len();
         let call = async {
-            let counts = self.inner.commit_intended(lease, intended, answers.clone(), now).await?;
+            let counts = self.inner.commit_intended(lease, intended, answers.clone(), now, turn).await?;
             self.witness.pages_committed(self.copy, lease, number);
             let after = self.of_server(lease.server).await?;
             for Answer { revision, settlements } in &answers {

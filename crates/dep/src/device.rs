@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use adelie_model::{DeviceFamily, Fact, OpType, ProfileStatus, ProfileUuid, SerialNumber, Timestamp};
+use adelie_model::{DeviceFamily, Extra, Fact, OpType, ProfileStatus, ProfileUuid, SerialNumber, Timestamp};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::DeviceResult;
 use crate::lenient::{is_blank, text, time, truth};
@@ -77,7 +77,7 @@ pub struct Device {
     /// Everything else: `eid`, `imei`, `meid`, MAC addresses, newer fields, and known fields with a value
     /// that does not read as their type. Never `null` and never `""`.
     #[serde(flatten)]
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 impl Device {
@@ -104,7 +104,7 @@ impl Device {
             op_type: None,
             op_date: None,
             response_status: None,
-            extra: Map::new(),
+            extra: Extra::new(),
         }
     }
 
@@ -233,10 +233,7 @@ mod tests {
             "is_replacement_device": "true"}));
         assert_eq!(device.op_date, None);
         assert_eq!(device.is_replacement_device, Some(true));
-        assert_eq!(
-            Value::Object(device.extra),
-            json!({"op_date": "soon", "model": ["x"], "imei": ["1", "2"]})
-        );
+        assert_eq!(json!(device.extra), json!({"op_date": "soon", "model": ["x"], "imei": ["1", "2"]}));
     }
 
     #[test]

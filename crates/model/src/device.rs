@@ -1,6 +1,6 @@
-use serde_json::{Map, Value};
-
-use crate::{Assignment, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, Timestamp};
+use crate::{
+    Assignment, DeviceFamily, Extra, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, Timestamp,
+};
 
 /// A fact about a device that Apple may leave out; absent, `null` and `""` are alike (field lesson L12).
 pub type Fact = Option<String>;
@@ -35,7 +35,7 @@ pub struct Actual {
     /// Until when the device must have moved from another management service (protocol section 8.7).
     pub mdm_migration_deadline: Option<Timestamp>,
     /// Whatever else Apple sent, unchanged: newer fields, MAC addresses, `imei`.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 /// One serial number at one MDM server, as stored.

@@ -7,6 +7,7 @@ mod assignment;
 mod clock;
 mod device;
 mod entropy;
+mod extra;
 mod family;
 pub mod halt;
 mod ids;
@@ -20,6 +21,7 @@ pub use assignment::{AssignState, Assignment};
 pub use clock::{Clock, ManualClock, Timestamp, to_millis};
 pub use device::{Actual, Device, Fact};
 pub use entropy::{Entropy, SeededEntropy};
+pub use extra::Extra;
 pub use family::DeviceFamily;
 pub use ids::{
     DeliveryId, EventId, ProfileId, PublishedId, RevisionId, RuleId, RunId, ServerId, ServerTokenId,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use adelie_model::{ProfileUuid, RevisionId, SerialNumber, Timestamp, halt};
 use adelie_store::page::{Answer, Intended};
-use adelie_store::{Claim, PageCommit, SendAhead};
+use adelie_store::{Before, Claim, PageCommit, SendAhead, Turn};
 use fastbloom::BloomFilter;
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesUnordered};
@@ -22,13 +22,15 @@ use crate::assign::{self, BATCH, Outcome, Sent};
 use crate::job::Job;
 use crate::{Progress, WorkError, read_back};
 
-/// How long a group of pages waits for Apple's answers. After that it is stored as sent, and answers that come late are
-/// stored by themselves: no page waits for an Apple that is slow to assign.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a group of pages waits for Apple's answers, for each round of requests that are under way at once; and not
+/// less than for two. After that it is stored as sent, and answers that come late are stored by themselves: no page waits
+/// for an Apple that is slow to assign.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Pages whose assignments are under way.
 pub(crate) struct Flight {
     intended: Intended,
+    patience: Duration,
     /// `None` when there was nothing to send.
     landing: Option<oneshot::Receiver<Landed>>,
 }
@@ -93,13 +95,20 @@ pub(crate) async fn intend(
         Err(pages) => return Ok(Err(pages)),
     };
     let batches = batches(&intended);
+    let rounds = batches.len().div_ceil(at_once(job)).max(2);
+    let patience = PATIENCE * u32::try_from(rounds).unwrap_or(u32::MAX);
     if batches.is_empty() {
-        return Ok(Ok((Flight { intended, landing: None }, None)));
+        return Ok(Ok((Flight { intended, patience, landing: None }, None)));
     }
     let (landing, landed) = oneshot::channel();
     // Half of the time is for the requests themselves.
     let departure = Departure { batches, until: now + job.settings.verify_after / 2, landing };
-    Ok(Ok((Flight { intended, landing: Some(landed) }, Some(departure))))
+    Ok(Ok((Flight { intended, patience, landing: Some(landed) }, Some(departure))))
+}
+
+/// How many requests are under way at once.
+fn at_once(job: &Job<'_>) -> usize {
+    job.settings.assigns_in_flight.max(1)
 }
 
 fn batches(intended: &Intended) -> Vec<Batch> {
@@ -149,8 +158,7 @@ async fn depart(job: &Job<'_>, departure: Departure) -> Result<(), WorkError> {
         Ok::<_, WorkError>(Ok(Sent { revision, claims, outcome }))
     };
     let mut landed = Landed::default();
-    let at_once = job.settings.assigns_in_flight.max(1);
-    let mut sending = pin!(stream::iter(batches).map(send).buffer_unordered(at_once));
+    let mut sending = pin!(stream::iter(batches).map(send).buffer_unordered(at_once(job)));
     while let Some(batch) = sending.next().await {
         match batch? {
             Ok(sent) => landed.sent.push(sent),
@@ -163,21 +171,27 @@ async fn depart(job: &Job<'_>, departure: Departure) -> Result<(), WorkError> {
     }
 }
 
-/// Stores pages with what Apple has answered.
-pub(crate) async fn store(job: &Job<'_>, flight: Flight) -> Result<(), WorkError> {
-    let Flight { intended, mut landing } = flight;
+/// Stores pages with what Apple has answered, in their turn.
+pub(crate) async fn store(
+    job: &Job<'_>,
+    flight: Flight,
+    turn: Turn,
+    before: Before,
+) -> Result<(), WorkError> {
+    let Flight { intended, patience, mut landing } = flight;
     let mut landed = match &mut landing {
         Some(landing) => tokio::select! {
             biased;
             // Without a sender the work has failed elsewhere, and that is told.
             landed = landing => Some(landed.unwrap_or_default()),
-            () = job.engine.clock.sleep(PATIENCE) => None,
+            () = job.engine.clock.sleep(patience) => None,
         },
         None => Some(Landed::default()),
     };
     let counts: Vec<_> = intended.plans.iter().map(|plan| plan.counts.records).collect();
     let answers = landed.iter().flat_map(|landed| &landed.sent).filter_map(Sent::answer).collect();
-    job.store().commit_intended(&job.lease, intended, answers, job.now()).await?;
+    job.store().commit_intended(&job.lease, intended, answers, job.now(), turn).await?;
+    before.stored();
     halt::point("page.after_commit");
     for records in counts {
         job.notice(Progress::Page { records });

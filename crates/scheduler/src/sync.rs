@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::time::Duration;
 
 use adelie_dep::endpoints::{account, fetch_devices, sync_devices};
@@ -6,7 +7,9 @@ use adelie_model::{
     Cursor, RunId, RunOutcome, SyncKind, SyncPhase, SyncRun, Timestamp, TokenState, Trigger, halt,
 };
 use adelie_store::page::Record;
-use adelie_store::{Account, PageCommit, RunEnd, RunStart, SendAhead};
+use adelie_store::{Account, PageCommit, RunEnd, RunStart, SendAhead, Turn};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::assign::give_back;
@@ -20,6 +23,10 @@ const REMOVAL_BATCH: u32 = 1000;
 
 /// How many pages are stored in one transaction, if so many wait. More would cost memory and save little.
 const GROUP: usize = 3;
+/// How many pages of a first import are stored in one transaction, if pages pile up all the same. The more devices are
+/// written in the order of their serial numbers, the fewer pages of an index are written again and again; but up to five
+/// groups are in memory at once.
+const LARGE_GROUP: usize = 16;
 /// So many groups of too few pages in a row, and an import is held up by Apple and not by storing: it need not remember
 /// what was listed.
 const HELD_UP: u32 = 30;
@@ -219,23 +226,20 @@ impl<'a> Syncer<'a> {
         let job = self.job;
         let enough = job.settings.sends_first_from.min(GROUP);
         let mut too_few = 0;
-        let mut group = Vec::with_capacity(GROUP);
-        // Pages are only taken when there is room behind, so that no group waits in here. A closed channel means that
-        // somebody has failed; that error is the one to report.
-        while let Ok(room) = prepared.reserve().await {
-            if pages.recv_many(&mut group, GROUP).await == 0 {
-                break;
-            }
+        let mut most = GROUP;
+        while let Some((room, group)) = gather(&mut pages, most, &prepared).await {
             if group.iter().any(|page| page.same_cursor) {
                 let times = job.store().set_stuck(&job.lease, true).await?;
                 tracing::warn!(server = %job.server.name, times, "Apple answered with the cursor that it was sent");
             }
-            let mut pages: Vec<_> = group.drain(..).map(&commit).collect();
+            let mut pages: Vec<_> = group.into_iter().map(&commit).collect();
             let new = listed.as_mut().is_some_and(|listed| listed.takes_in(&pages));
             too_few = if pages.len() < enough { too_few + 1 } else { 0 };
             if too_few == HELD_UP {
                 listed = None;
             }
+            // Larger groups need memory, and only pay when pages go on piling up.
+            most = if listed.is_some() { (2 * pages.len()).clamp(GROUP, LARGE_GROUP) } else { GROUP };
             if new && pages.len() >= enough && job.ready.has_room() {
                 match import::intend(job, pages).await? {
                     Ok((flight, departure)) => {
@@ -248,24 +252,52 @@ impl<'a> Syncer<'a> {
                     Err(back) => pages = back,
                 }
             }
-            let (written, done) = oneshot::channel();
-            room.send(Group::Pages(pages, written));
-            // Meanwhile more pages may come, to be stored in one transaction.
-            let _ = done.await;
+            drop(room);
+            while !pages.is_empty() {
+                let rest = pages.split_off(pages.len().min(GROUP));
+                let (written, done) = oneshot::channel();
+                if prepared.send(Group::Pages(pages, written)).await.is_err() {
+                    return Ok(());
+                }
+                // Meanwhile more pages may come, to be stored in one transaction.
+                let _ = done.await;
+                pages = rest;
+            }
         }
         Ok(())
     }
 
     /// Stores groups of pages, in their order.
     async fn write(&self, mut groups: mpsc::Receiver<Group>) -> Result<(), WorkError> {
-        while let Some(group) = groups.recv().await {
+        let at_once = self.job.store().stores_at_once();
+        let mut under_way = FuturesUnordered::new();
+        let mut turn = Turn::now();
+        let mut more = true;
+        while more || !under_way.is_empty() {
+            let group = tokio::select! {
+                biased;
+                Some(stored) = under_way.next() => {
+                    stored?;
+                    continue;
+                }
+                group = groups.recv(), if more && under_way.len() < at_once => group,
+            };
             match group {
-                Group::Flight(flight) => import::store(self.job, *flight).await?,
-                Group::Pages(pages, written) => {
+                Some(Group::Flight(flight)) => {
+                    let (before, next) = Turn::after();
+                    let turn = std::mem::replace(&mut turn, next);
+                    under_way.push(import::store(self.job, *flight, turn, before));
+                }
+                Some(Group::Pages(pages, written)) => {
+                    // They are laid over what is stored.
+                    while let Some(stored) = under_way.next().await {
+                        stored?;
+                    }
                     self.commit(&pages).await?;
                     // Nobody waits any more when somebody else has failed.
                     let _ = written.send(());
                 }
+                None => more = false,
             }
         }
         Ok(())
@@ -473,6 +505,32 @@ impl<'a> Syncer<'a> {
         }
         Ok(job.store().set_token_state(job.server.id, state, None, now).await?)
     }
+}
+
+/// Waits until there is room for a group behind, and takes what pages have come until then, but not more than `most`.
+/// `None` when no page can come any more; or when nobody takes the group, because somebody has failed and that error is
+/// the one to report.
+async fn gather<'a>(
+    pages: &mut mpsc::Receiver<Fetched>,
+    most: usize,
+    prepared: &'a mpsc::Sender<Group>,
+) -> Option<(mpsc::Permit<'a, Group>, Vec<Fetched>)> {
+    let mut group = Vec::new();
+    let mut reserve = pin!(prepared.reserve());
+    let room = loop {
+        tokio::select! {
+            biased;
+            room = &mut reserve => break room.ok()?,
+            Some(page) = pages.recv(), if group.len() < most => group.push(page),
+        }
+    };
+    if group.is_empty() {
+        pages.recv_many(&mut group, most).await;
+    }
+    while let Some(page) = (group.len() < most).then(|| pages.try_recv().ok()).flatten() {
+        group.push(page);
+    }
+    (!group.is_empty()).then_some((room, group))
 }
 
 /// What we keep of Apple's account detail.

@@ -9,7 +9,8 @@ use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 
 use adelie_model::{
-    Device, DeviceFamily, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, Timestamp, to_millis,
+    Device, DeviceFamily, Extra, ProfileStatus, ProfileUuid, RunId, SerialNumber, ServerId, Timestamp,
+    to_millis,
 };
 use adelie_store::Lease;
 use adelie_store::event::NewEvent;
@@ -142,7 +143,7 @@ pub(crate) async fn upsert(
     .bind(column(devices, |d| fact(d.actual.device_assigned_by.as_deref())))
     .bind(column(devices, |d| millis(d.actual.device_assigned_date)))
     .bind(column(devices, |d| millis(d.actual.mdm_migration_deadline)))
-    .bind(column(devices, |d| Json(object(&d.actual.extra))))
+    .bind(column(devices, |d| Json(extra(&d.actual.extra))))
     .bind(column(devices, |d| millis(d.op_date)))
     .bind(column(devices, |d| to_millis(d.first_seen_at)))
     .bind(column(devices, |d| to_millis(d.last_seen_at)))
@@ -262,6 +263,15 @@ pub(crate) fn fact(value: Option<&str>) -> Option<Cow<'_, str>> {
 /// PostgreSQL keeps no NUL in a text. A device of which Apple sends one must not stop its page.
 pub(crate) fn text(value: &str) -> Cow<'_, str> {
     if value.contains('\0') { value.replace('\0', "\u{FFFD}").into() } else { value.into() }
+}
+
+/// What else Apple sent, without NUL.
+pub(crate) fn extra(extra: &Extra) -> Cow<'_, Extra> {
+    if extra.iter().any(|(name, value)| name.contains('\0') || has_nul(value)) {
+        Cow::Owned(extra.iter().map(|(name, value)| (text(name).into_owned(), without_nul(value))).collect())
+    } else {
+        Cow::Borrowed(extra)
+    }
 }
 
 pub(crate) fn object(map: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {

@@ -5,12 +5,11 @@
 
 use std::borrow::Cow;
 
-use adelie_model::{Device, DeviceFamily, ProfileStatus, ProfileUuid, Timestamp};
+use adelie_model::{Device, DeviceFamily, Extra, ProfileStatus, ProfileUuid, Timestamp};
 use adelie_store::{Lease, StoreError};
-use serde_json::{Map, Value};
 use sqlx::PgConnection;
 
-use crate::batch::{fact, object, text};
+use crate::batch::{extra, fact, text};
 use crate::failure::Attempt;
 use crate::rows::millis;
 
@@ -21,6 +20,8 @@ const COPY: &str = "COPY devices (server_id, serial, model, description, color, 
     mdm_migration_deadline, extra, op_date, first_seen_at, last_seen_at, seen_run, removed_at, assign_state,
     assign_reason, attempts, next_attempt_at, wanted_revision_id, op_digest, hold, rule_id, sent_epoch)
     FROM STDIN (FORMAT binary)";
+/// For so many devices rows are made at once.
+const AT_ONCE: usize = 1000;
 /// The first bytes, then no flags and no extension of the header.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: i16 = -1;
@@ -39,32 +40,32 @@ pub(crate) async fn insert(
     if devices.is_empty() {
         return Ok(());
     }
-    let rows = match sent_by {
-        Some(lease) => rows(&[], devices, lease.epoch)?,
-        None => rows(devices, &[], 0)?,
-    };
-    send(transaction, rows).await
+    let epoch = sent_by.map_or(0, |lease| lease.epoch);
+    let devices: Vec<_> = devices.iter().map(|device| (device, epoch)).collect();
+    insert_with_epochs(transaction, &devices).await
 }
 
-/// Rows for [`send`]: devices that are only stored, and those that are sent under an epoch.
-pub(crate) fn rows(stored: &[Device], sent: &[Device], epoch: i64) -> Attempt<Vec<u8>> {
-    // Few devices need more.
-    let mut rows = Rows { bytes: Vec::with_capacity(400 * (stored.len() + sent.len())) };
-    rows.bytes.extend(HEADER);
-    for device in stored {
-        rows.device(device, 0)?;
-    }
-    for device in sent {
-        rows.device(device, epoch)?;
+/// The same for devices each of which has an epoch of its own; 0 for one that is not sent. While PostgreSQL stores some
+/// of them, the rows of the next are made.
+pub(crate) async fn insert_with_epochs(
+    transaction: &mut PgConnection,
+    devices: &[(&Device, i64)],
+) -> Attempt<()> {
+    let mut parts = devices.chunks(AT_ONCE);
+    let mut rows = Rows { bytes: HEADER.to_vec() };
+    rows.devices(parts.next().unwrap_or_default())?;
+    let mut copy = transaction.copy_in_raw(COPY).await?;
+    // From here on an error drops the copy, which tells PostgreSQL to forget it.
+    for part in parts {
+        let (sent, next) = tokio::join!(copy.send(rows.bytes), async {
+            let mut next = Rows { bytes: Vec::new() };
+            next.devices(part).map(|()| next)
+        });
+        sent?;
+        rows = next?;
     }
     rows.bytes.extend(TRAILER.to_be_bytes());
-    Ok(rows.bytes)
-}
-
-/// Inserts rows.
-pub(crate) async fn send(transaction: &mut PgConnection, rows: Vec<u8>) -> Attempt<()> {
-    let mut copy = transaction.copy_in_raw(COPY).await?;
-    copy.send(rows).await?;
+    copy.send(rows.bytes).await?;
     copy.finish().await?;
     Ok(())
 }
@@ -75,6 +76,12 @@ struct Rows {
 }
 
 impl Rows {
+    fn devices(&mut self, devices: &[(&Device, i64)]) -> Attempt<()> {
+        // Few devices need more.
+        self.bytes.reserve(400 * devices.len());
+        devices.iter().try_for_each(|(device, epoch)| self.device(device, *epoch))
+    }
+
     fn device(&mut self, device: &Device, epoch: i64) -> Attempt<()> {
         let Device { actual, assignment, .. } = device;
         debug_assert!(device.tags.is_empty(), "a device that is new has no tags");
@@ -94,7 +101,7 @@ impl Rows {
         self.text(fact(actual.device_assigned_by.as_deref()));
         self.moment(actual.device_assigned_date);
         self.moment(actual.mdm_migration_deadline);
-        self.json(&object(&actual.extra))?;
+        self.json(&extra(&actual.extra))?;
         self.moment(device.op_date);
         self.moment(Some(device.first_seen_at));
         self.moment(Some(device.last_seen_at));
@@ -141,7 +148,7 @@ impl Rows {
         self.number(micros);
     }
 
-    fn json(&mut self, object: &Map<String, Value>) -> Attempt<()> {
+    fn json(&mut self, object: &Extra) -> Attempt<()> {
         let length_at = self.bytes.len();
         self.null();
         self.bytes.push(JSONB);

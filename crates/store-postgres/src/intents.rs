@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use adelie_model::{Counts, SerialNumber, ServerId, Timestamp, halt, to_millis};
-use adelie_store::page::{self, Answer, Intended, PagePlan};
-use adelie_store::{Lease, PageCommit, Policy, Result, SendAhead};
+use adelie_store::page::{self, Answer, Intended};
+use adelie_store::{Lease, PageCommit, Policy, Result, SendAhead, Turn};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 
@@ -59,25 +59,69 @@ async fn add(pool: &PgPool, lease: &Lease, serials: &[&SerialNumber]) -> Attempt
     Ok(id)
 }
 
-/// Stores pages with what Apple has answered.
+/// Stores pages with what Apple has answered. As long as the pages before are not stored, its devices are written beside
+/// them; everything else waits for its turn.
 pub(crate) async fn commit(
     store: &PostgresStore,
     lease: &Lease,
     intended: &Mutex<Intended>,
     answers: &[Answer],
     now: Timestamp,
+    turn: &Mutex<Turn>,
 ) -> Attempt<Counts> {
+    let (mut intended, mut turn) = (intended.lock().await, turn.lock().await);
+    if !turn.has_come() {
+        let beside = write(store, lease, &mut intended, answers, now, Some(&mut turn)).await?;
+        if let Some(counts) = beside {
+            return Ok(counts);
+        }
+        tracing::debug!(server = %lease.server, "what decides has changed while devices were written; once more");
+    }
+    let counts = write(store, lease, &mut intended, answers, now, None).await?;
+    // Alone, nothing can have changed.
+    Ok(counts.unwrap_or_default())
+}
+
+/// Stores pages in one transaction, which first writes their devices and then waits for its turn, if that is still to
+/// come. `None`, and nothing is stored, when what decides about devices is another one by then.
+async fn write(
+    store: &PostgresStore,
+    lease: &Lease,
+    intended: &mut Intended,
+    answers: &[Answer],
+    now: Timestamp,
+    turn: Option<&mut Turn>,
+) -> Attempt<Option<Counts>> {
     let started = Instant::now();
     let server = lease.server;
-    let mut intended = intended.lock().await;
     let mut transaction = store.pool.begin().await?;
-    let fenced = fence::alone(&mut transaction, lease).await?;
-    let policy = policy(store, &mut transaction, server).await?;
-    let events = intended.settle(answers, &policy, to_millis(now));
-    insert(&mut transaction, lease, &intended.plans).await?;
+    let fenced = match turn {
+        // Nobody takes the lease before this ends.
+        Some(_) => {
+            fence::shared(&mut transaction, lease).await?;
+            None
+        }
+        None => Some(fence::alone(&mut transaction, lease).await?),
+    };
+    let decided_by = policy(store, &mut transaction, server).await?;
+    let events = intended.settle(answers, &decided_by, to_millis(now));
+    copy::insert_with_epochs(&mut transaction, &intended.in_order(lease)).await?;
+    let fenced = match (turn, fenced) {
+        (Some(turn), _) => {
+            turn.come().await?;
+            let fenced = fence::alone(&mut transaction, lease).await?;
+            if !policy(store, &mut transaction, server).await?.decides_like(&decided_by) {
+                transaction.rollback().await?;
+                return Ok(None);
+            }
+            Some(fenced)
+        }
+        (None, fenced) => fenced,
+    };
     let counts = intended.counts();
     if let Some(last) = intended.pages.last() {
-        let pages = if fenced.pages_wanted { intended.sync_pages() } else { Vec::new() };
+        let wanted = fenced.is_some_and(|fenced| fenced.pages_wanted);
+        let pages = if wanted { intended.sync_pages() } else { Vec::new() };
         let told: Vec<_> = intended.plans.iter().flat_map(|plan| &plan.events).chain(&pages).collect();
         batch::events(&mut transaction, server, Some(last.run), &told, last.now).await?;
         sync::count(&mut transaction, server, last.run, &counts).await?;
@@ -92,19 +136,7 @@ pub(crate) async fn commit(
         %server, pages = counts.pages, records = counts.records, answers = answers.len(),
         millis = started.elapsed().as_millis(), "committed pages with their assignments"
     );
-    Ok(counts)
-}
-
-/// Inserts the devices of pages. While PostgreSQL stores those of one, the rows of the next are made.
-async fn insert(transaction: &mut PgConnection, lease: &Lease, plans: &[PagePlan]) -> Attempt<()> {
-    let mut plans = plans.iter().map(|plan| copy::rows(&plan.writes.new, &plan.sent.new, lease.epoch));
-    let mut next = plans.next().transpose()?;
-    while let Some(rows) = next {
-        let (sent, made) = tokio::join!(copy::send(transaction, rows), async { plans.next().transpose() });
-        sent?;
-        next = made?;
-    }
-    Ok(())
+    Ok(Some(counts))
 }
 
 /// Forgets an intent whose pages are stored by the transaction.

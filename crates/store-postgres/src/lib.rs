@@ -10,6 +10,7 @@
 
 mod assign;
 mod batch;
+mod beside;
 mod bulk;
 #[cfg(feature = "cluster")]
 pub mod cluster;

@@ -1,7 +1,7 @@
 //! Rows as PostgreSQL gives them, and what they are in our words.
 
 use adelie_model::{
-    Actual, AssignState, Assignment, Counts, Cursor, Device, DeviceFamily, ProfileId, ProfileName,
+    Actual, AssignState, Assignment, Counts, Cursor, Device, DeviceFamily, Extra, ProfileId, ProfileName,
     ProfileStatus, ProfileUuid, PublishedId, RevisionId, RuleId, RuleName, RunId, RunOutcome, SerialNumber,
     ServerId, ServerName, ServerTokenId, SyncKind, SyncPhase, SyncRun, Timestamp, TokenKeyId, TokenState,
     Trigger, to_millis,
@@ -304,7 +304,7 @@ pub(crate) struct DeviceRow {
     device_assigned_by: Option<String>,
     device_assigned_date: Option<Timestamp>,
     mdm_migration_deadline: Option<Timestamp>,
-    extra: Json<Map<String, Value>>,
+    extra: Json<Extra>,
     op_date: Option<Timestamp>,
     op_digest: Option<i64>,
     first_seen_at: Timestamp,

@@ -1,6 +1,5 @@
 //! Syncs: runs, pages, positions.
 
-use std::panic::resume_unwind;
 use std::time::Instant;
 
 use adelie_model::{
@@ -11,13 +10,13 @@ use adelie_store::event::{self, DeviceRemoved, Ended, NewEvent};
 use adelie_store::page::{self, Answer, Intended, PagePlan};
 use adelie_store::{
     AbsentCount, Committed, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead, StoreError,
-    SyncPosition, SyncStore,
+    SyncPosition, SyncStore, Turn,
 };
 use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
-use tokio_util::task::AbortOnDropHandle;
 
+use crate::beside::beside;
 use crate::failure::{Attempt, run};
 use crate::policy::policy;
 use crate::rows::{self, PositionRow, RunRow};
@@ -52,7 +51,8 @@ impl SyncStore for PostgresStore {
         pages: Vec<PageCommit>,
         ahead: SendAhead,
     ) -> Result<Result<Intended, Vec<PageCommit>>> {
-        intents::intend(self, lease, pages, ahead).await
+        let (store, lease) = (self.clone(), lease.clone());
+        beside(async move { intents::intend(&store, &lease, pages, ahead).await }).await
     }
 
     async fn commit_intended(
@@ -61,19 +61,24 @@ impl SyncStore for PostgresStore {
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,
+        turn: Turn,
     ) -> Result<Counts> {
         let (store, lease) = (self.clone(), lease.clone());
-        // A task of its own, because PostgreSQL would wait while the caller works out the next pages.
-        let commit = tokio::spawn(async move {
+        beside(async move {
             // A try that PostgreSQL breaks off leaves what it has settled as it is: the next one settles it the same.
-            let intended = &Mutex::new(intended);
+            let (intended, turn) = (&Mutex::new(intended), &Mutex::new(turn));
             let (store, lease, answers) = (&store, &lease, &answers);
             run("store pages with their assignments", move || {
-                intents::commit(store, lease, intended, answers, now)
+                intents::commit(store, lease, intended, answers, now, turn)
             })
             .await
-        });
-        AbortOnDropHandle::new(commit).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+        })
+        .await
+    }
+
+    /// One is copied while the one before commits, and each has a process of PostgreSQL.
+    fn stores_at_once(&self) -> usize {
+        2
     }
 
     async fn open_intents(&self, server: ServerId) -> Result<Vec<SerialNumber>> {

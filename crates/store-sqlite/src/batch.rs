@@ -44,8 +44,14 @@ pub(crate) async fn write(
     writes: &Writes,
     sent_by: Option<&Lease>,
 ) -> Attempt<()> {
-    put(transaction, &writes.new, sent_by, Put::Insert).await?;
-    put(transaction, &writes.known, sent_by, Put::Upsert).await
+    let epoch = sent_by.map_or(0, |lease| lease.epoch);
+    put(transaction, &with_epoch(&writes.new, epoch), Put::Insert).await?;
+    put(transaction, &with_epoch(&writes.known, epoch), Put::Upsert).await
+}
+
+/// Inserts devices that are new, each with the epoch under which it is sent; 0 when it is not.
+pub(crate) async fn insert(transaction: &mut SqliteConnection, devices: &[(&Device, i64)]) -> Attempt<()> {
+    put(transaction, devices, Put::Insert).await
 }
 
 /// Inserts or replaces devices, whole; the epoch under which they were sent becomes that of the lease by which they
@@ -55,7 +61,14 @@ pub(crate) async fn upsert(
     devices: &[Device],
     sent_by: Option<&Lease>,
 ) -> Attempt<()> {
-    put(transaction, devices, sent_by, Put::Upsert).await
+    put(transaction, &with_epoch(devices, sent_by.map_or(0, |lease| lease.epoch)), Put::Upsert).await
+}
+
+/// A device and the epoch under which it is sent; 0 when it is not.
+type Row<'a> = (&'a Device, i64);
+
+fn with_epoch(devices: &[Device], epoch: i64) -> Vec<Row<'_>> {
+    devices.iter().map(|device| (device, epoch)).collect()
 }
 
 /// What becomes of a device that is stored already.
@@ -67,20 +80,13 @@ enum Put {
     Upsert,
 }
 
-async fn put(
-    transaction: &mut SqliteConnection,
-    devices: &[Device],
-    sent_by: Option<&Lease>,
-    put: Put,
-) -> Attempt<()> {
-    let epoch = sent_by.map_or(0, |lease| lease.epoch);
+async fn put(transaction: &mut SqliteConnection, devices: &[Row<'_>], put: Put) -> Attempt<()> {
     let mut parts = parts(devices);
     let Some(first) = parts.next() else { return Ok(()) };
-    let mut query = put_query(first, epoch, put)?;
+    let mut query = put_query(first, put)?;
     // While SQLite writes some, the next are got ready.
     for part in parts {
-        let (written, next) =
-            tokio::join!(query.execute(&mut *transaction), async { put_query(part, epoch, put) });
+        let (written, next) = tokio::join!(query.execute(&mut *transaction), async { put_query(part, put) });
         written?;
         query = next?;
     }
@@ -89,7 +95,7 @@ async fn put(
 }
 
 /// The devices in parts of as many as one of the [`SIZES`] says, the largest first, each with the place of its size.
-fn parts(mut devices: &[Device]) -> impl Iterator<Item = (usize, &[Device])> {
+fn parts<'r, 'd>(mut devices: &'r [Row<'d>]) -> impl Iterator<Item = (usize, &'r [Row<'d>])> {
     std::iter::from_fn(move || {
         let place = SIZES.iter().position(|size| *size <= devices.len())?;
         let (part, rest) = devices.split_at(SIZES[place]);
@@ -99,7 +105,7 @@ fn parts(mut devices: &[Device]) -> impl Iterator<Item = (usize, &[Device])> {
 }
 
 /// The statement that writes a part.
-fn put_query((place, devices): (usize, &[Device]), epoch: i64, put: Put) -> Attempt<Query<'_>> {
+fn put_query<'d>((place, devices): (usize, &[Row<'d>]), put: Put) -> Attempt<Query<'d>> {
     type Statements = [OnceLock<String>; SIZES.len()];
     static INSERTS: Statements = [const { OnceLock::new() }; SIZES.len()];
     static UPSERTS: Statements = [const { OnceLock::new() }; SIZES.len()];
@@ -111,8 +117,8 @@ fn put_query((place, devices): (usize, &[Device]), epoch: i64, put: Put) -> Atte
     };
     // Made of literals of this file alone; every value is bound.
     let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
-    for device in devices {
-        query = bind(query, device)?.bind(epoch);
+    for (device, epoch) in devices {
+        query = bind(query, device)?.bind(*epoch);
         match put {
             Put::Insert => debug_assert!(device.tags.is_empty(), "a device that is new has no tags"),
             Put::Upsert => query = query.bind(tags(device)?),

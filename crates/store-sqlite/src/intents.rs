@@ -58,10 +58,7 @@ pub(crate) async fn commit(
     let policy = policy(store, &mut transaction, lease.server).await?;
     let events = intended.settle(answers, &policy, to_millis(now));
     let counts = intended.counts();
-    for plan in &intended.plans {
-        batch::write(&mut transaction, &plan.writes, None).await?;
-        batch::write(&mut transaction, &plan.sent, Some(lease)).await?;
-    }
+    batch::insert(&mut transaction, &intended.in_order(lease)).await?;
     if let Some(last) = intended.pages.last() {
         let pages =
             if webhooks::pages_wanted(&mut transaction).await? { intended.sync_pages() } else { Vec::new() };

@@ -7,6 +7,7 @@
 mod absent;
 mod assign;
 mod batch;
+mod beside;
 mod bulk;
 mod configuration;
 mod devices;

@@ -1,8 +1,9 @@
 //! Rows and the types that they hold.
 
 use adelie_model::{
-    Actual, AssignState, Assignment, Counts, Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId,
-    RuleId, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncRun, Timestamp, TokenState, Trigger,
+    Actual, AssignState, Assignment, Counts, Device, DeviceFamily, Extra, ProfileStatus, ProfileUuid,
+    RevisionId, RuleId, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncRun, Timestamp, TokenState,
+    Trigger,
 };
 use adelie_store::{MdmServer, StoreError, TokenHealth, moment};
 use serde::Deserialize;
@@ -149,7 +150,7 @@ pub(crate) fn device(row: &SqliteRow) -> Attempt<Device> {
             device_assigned_by,
             device_assigned_date: maybe("devices.device_assigned_date", device_assigned_date)?,
             mdm_migration_deadline: maybe("devices.mdm_migration_deadline", mdm_migration_deadline)?,
-            extra: if extra == "{}" { serde_json::Map::new() } else { json("devices.extra", &extra)? },
+            extra: if extra == "{}" { Extra::new() } else { json("devices.extra", &extra)? },
         },
         op_date: maybe("devices.op_date", op_date)?,
         op_digest,

@@ -1,7 +1,5 @@
 //! Syncs: runs, pages, positions.
 
-use std::panic::resume_unwind;
-
 use adelie_model::{
     Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp,
     Trigger, halt,
@@ -10,12 +8,12 @@ use adelie_store::event::{self, Ended};
 use adelie_store::page::{self, Answer, Intended, PagePlan};
 use adelie_store::{
     AbsentCount, Committed, FullPhase, Lease, PageCommit, Result, Retention, RunEnd, RunStart, SendAhead,
-    StoreError, SyncPosition, SyncStore,
+    StoreError, SyncPosition, SyncStore, Turn,
 };
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
-use tokio_util::task::AbortOnDropHandle;
 
+use crate::beside::beside;
 use crate::failure::{Attempt, run};
 use crate::policy::policy;
 use crate::rows::{self, count, word};
@@ -139,7 +137,9 @@ impl SyncStore for SqliteStore {
         pages: Vec<PageCommit>,
         ahead: SendAhead,
     ) -> Result<Result<Intended, Vec<PageCommit>>> {
-        run("store what pages are to send", async { intents::intend(self, lease, pages, ahead).await }).await
+        let (store, lease) = (self.clone(), lease.clone());
+        let intend = beside(async move { intents::intend(&store, &lease, pages, ahead).await });
+        run("store what pages are to send", intend).await
     }
 
     async fn commit_intended(
@@ -148,15 +148,14 @@ impl SyncStore for SqliteStore {
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,
+        mut turn: Turn,
     ) -> Result<Counts> {
         let (store, lease) = (self.clone(), lease.clone());
-        // A task of its own, because SQLite would wait while the caller works out the next pages.
-        let commit =
-            tokio::spawn(async move { intents::commit(&store, &lease, intended, &answers, now).await });
-        run("store pages with their assignments", async {
-            AbortOnDropHandle::new(commit).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
-        })
-        .await
+        let commit = beside(async move {
+            turn.come().await?;
+            intents::commit(&store, &lease, intended, &answers, now).await
+        });
+        run("store pages with their assignments", commit).await
     }
 
     async fn open_intents(&self, server: ServerId) -> Result<Vec<SerialNumber>> {

@@ -30,6 +30,7 @@ pub mod seal;
 mod servers;
 mod sync;
 mod tokens;
+mod turn;
 mod webhooks;
 
 pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
@@ -49,6 +50,7 @@ pub use sync::{
     SyncStore,
 };
 pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenStore};
+pub use turn::{Before, Turn};
 pub use webhooks::{
     Attempt, Attempted, Backlog, ClaimedDelivery, Delivery, DeliveryFilter, DeliveryOutcome, DeliveryState,
     EventFilter, NewWebhook, Replay, SealedSecret, Touched, Webhook, WebhookChange, WebhookFormat,

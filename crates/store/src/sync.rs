@@ -5,7 +5,7 @@ use adelie_model::{
 use async_trait::async_trait;
 
 use crate::page::{Answer, Intended, Ready, Record};
-use crate::{Lease, Result};
+use crate::{Lease, Result, Turn};
 
 /// Where a full sync stands that has begun and not ended. It survives its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ pub trait SyncStore: Send + Sync {
 
     /// Stores pages that were intended, as [`commit_pages`](Self::commit_pages) would, with what Apple has answered
     /// since, as [`settle`](crate::AssignStore::settle) would; and forgets the intent. Devices of which Apple has not
-    /// answered are `sent`.
+    /// answered are `sent`. Nothing of it is seen before it is its turn; what can be done until then is.
     ///
     /// # Errors
     /// `LeaseLost`, or another when a device is stored already; then nothing of any page is stored.
@@ -184,7 +184,13 @@ pub trait SyncStore: Send + Sync {
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,
+        turn: Turn,
     ) -> Result<Counts>;
+
+    /// How many groups of intended pages are worth storing at the same time.
+    fn stores_at_once(&self) -> usize {
+        1
+    }
 
     /// The devices of intents whose pages were not stored, because a process was killed or met with an error. They may
     /// have been sent: Apple has to be asked about them before their pages are stored (field lesson L29).

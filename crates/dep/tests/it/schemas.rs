@@ -194,6 +194,6 @@ proptest! {
         let device: Device = serde_json::from_value(Value::Object(record)).expect("a device");
         let written = serde_json::to_value(&device).expect("json");
         prop_assert_eq!(&serde_json::from_value::<Device>(written).expect("a device"), &device);
-        prop_assert!(device.extra.values().all(|value| !value.is_null() && value.as_str() != Some("")));
+        prop_assert!(device.extra.iter().all(|(_, value)| !value.is_null() && value.as_str() != Some("")));
     }
 }

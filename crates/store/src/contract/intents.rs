@@ -1,5 +1,7 @@
 //! Pages whose assignments are sent before anything but the intent is stored.
 
+use std::time::Duration;
+
 use adelie_model::{AssignState, SyncKind, SyncPhase, SyncRun};
 use adelie_rules::Scope;
 
@@ -8,7 +10,7 @@ use super::world::{
 };
 use super::{Case, Failed, Fixture};
 use crate::page::{Answer, Record};
-use crate::{DeviceFilter, PageCommit, Revision, SendAhead, Settlement, StoreError};
+use crate::{DeviceFilter, PageCommit, Revision, SendAhead, Settlement, StoreError, Turn};
 
 const AHEAD: fn() -> SendAhead = || SendAhead { verify_at: at(300) };
 
@@ -45,7 +47,7 @@ pub async fn only_the_intent_is_stored_before_the_answers(fixture: &dyn Fixture)
     let mut open = world.store.open_intents(world.server).await?;
     open.sort();
     assert_eq!(open, serials(["A", "B", "C", "D"]), "E has its profile");
-    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await?;
+    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3), Turn::now()).await?;
     assert!(world.store.open_intents(world.server).await?.is_empty());
     assert_eq!(
         world.position().await?.full.and_then(|full| full.fetch_cursor).as_ref(),
@@ -62,7 +64,8 @@ pub async fn answers_make_of_intended_pages_what_they_make_of_stored_ones(fixtur
     let intended =
         world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
     let answers = answered(&revision);
-    let counts = world.store.commit_intended(&world.lease, intended, answers.clone(), at(3)).await?;
+    let counts =
+        world.store.commit_intended(&world.lease, intended, answers.clone(), at(3), Turn::now()).await?;
 
     let server = add_server(&*world.store, "other").await?;
     let other =
@@ -116,7 +119,7 @@ pub async fn pages_with_known_devices_are_refused(fixture: &dyn Fixture) -> Case
     let (before, position) = (world.all().await?, world.position().await?);
     let wrong =
         world.store.intend_pages(&world.lease, twice[1..].to_vec(), AHEAD()).await?.expect("nobody looks");
-    let refused = world.store.commit_intended(&world.lease, wrong, Vec::new(), at(3)).await;
+    let refused = world.store.commit_intended(&world.lease, wrong, Vec::new(), at(3), Turn::now()).await;
     assert!(matches!(refused, Err(StoreError::Database { .. })), "{refused:?}");
     assert_eq!((world.all().await?, world.position().await?), (before, position));
     Ok(())
@@ -132,7 +135,8 @@ pub async fn intents_under_a_lost_lease_are_the_next_holders(fixture: &dyn Fixtu
     let next = world.taken_over().await?;
     let again = world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await;
     assert!(matches!(again, Err(StoreError::LeaseLost(_))));
-    let late = world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await;
+    let late =
+        world.store.commit_intended(&world.lease, intended, answered(&revision), at(3), Turn::now()).await;
     assert!(matches!(late, Err(StoreError::LeaseLost(_))));
     assert!(matches!(world.store.close_intents(&world.lease).await, Err(StoreError::LeaseLost(_))));
     assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
@@ -150,11 +154,70 @@ pub async fn a_default_changed_meanwhile_decides_intended_pages(fixture: &dyn Fi
     let intended =
         world.store.intend_pages(&world.lease, pages.to_vec(), AHEAD()).await?.expect("all are new");
     let other = world.default(Scope::Any, "two").await?;
-    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3)).await?;
+    world.store.commit_intended(&world.lease, intended, answered(&revision), at(3), Turn::now()).await?;
     for (name, state) in [("A", AssignState::Due), ("C", AssignState::Throttled), ("E", AssignState::Due)] {
         let assignment = world.device(name).await?.assignment;
         assert_eq!((assignment.state, assignment.wanted), (state, Some(other.id)), "{name}");
     }
     assert_eq!(world.device("A").await?.actual.profile_uuid, Some(uuid("UUID-1")), "Apple has it so");
+    Ok(())
+}
+
+/// L1: pages that are stored at the same time come one after the other: the cursor never stands behind a page that is not
+/// stored, whoever is killed in between; and what decides is what holds when it is their turn (L14).
+pub async fn pages_stored_at_once_come_in_their_order(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    let run = world.begin(SyncKind::Full, 1).await?;
+    let [first, second] = two_pages(&world, &run).await?;
+    let intend = async |page: &PageCommit| {
+        let pages = vec![page.clone()];
+        let intended = world.store.intend_pages(&world.lease, pages, AHEAD()).await?.expect("all are new");
+        Ok::<_, Failed>(intended)
+    };
+    let (one, two) = (intend(&first).await?, intend(&second).await?);
+    let before_all = world.position().await?;
+    let (before, turn) = Turn::after();
+    let later = world.store.commit_intended(&world.lease, two, answered(&revision), at(3), turn);
+    let (later, other) = tokio::join!(later, async {
+        // Time to do what can be done before its turn.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
+        assert_eq!(world.position().await?, before_all);
+        let other = world.default(Scope::Any, "two").await?;
+        world.store.commit_intended(&world.lease, one, Vec::new(), at(3), Turn::now()).await?;
+        assert_eq!(world.all().await?.len(), 3);
+        before.stored();
+        Ok::<_, Failed>(other)
+    });
+    let (counts, other) = (later?, other?);
+    assert_eq!((counts.pages, counts.records, counts.added), (1, 2, 2));
+    assert_eq!(
+        world.position().await?.full.and_then(|full| full.fetch_cursor).as_ref(),
+        Some(&second.cursor)
+    );
+    assert_eq!(world.all().await?.len(), 5);
+    assert!(world.store.open_intents(world.server).await?.is_empty());
+    let assignment = world.device("A").await?.assignment;
+    assert_eq!((assignment.state, assignment.wanted), (AssignState::Due, Some(other.id)));
+    Ok(())
+}
+
+/// L1: pages whose turn never comes are not stored, and their intent stays for whoever goes on.
+pub async fn pages_after_failed_ones_are_not_stored(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    let run = world.begin(SyncKind::Full, 1).await?;
+    let [_, second] = two_pages(&world, &run).await?;
+    let intended = world.store.intend_pages(&world.lease, vec![second], AHEAD()).await?.expect("all are new");
+    let position = world.position().await?;
+    let (before, turn) = Turn::after();
+    let later = world.store.commit_intended(&world.lease, intended, answered(&revision), at(3), turn);
+    let (later, ()) = tokio::join!(later, async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(before);
+    });
+    assert!(matches!(later, Err(StoreError::Database { .. })), "{later:?}");
+    assert!(world.all().await?.is_empty() && told(fixture).await.is_empty());
+    assert_eq!(world.position().await?, position);
+    assert_eq!(world.store.open_intents(world.server).await?.len(), 2);
     Ok(())
 }

@@ -164,6 +164,8 @@ macro_rules! contract_tests {
                 pages_with_known_devices_are_refused,
                 intents_under_a_lost_lease_are_the_next_holders,
                 a_default_changed_meanwhile_decides_intended_pages,
+                pages_stored_at_once_come_in_their_order,
+                pages_after_failed_ones_are_not_stored,
             }
             leases {
                 one_lease_per_server,

@@ -126,7 +126,7 @@ pub async fn an_absent_fact_does_not_erase(fixture: &dyn Fixture) -> Case {
     let actual = world.device("A").await?.actual;
     assert_eq!((actual.asset_tag.as_deref(), actual.color.as_deref()), (Some("tag"), Some("RED")));
     assert_eq!(actual.device_family, Some(DeviceFamily::IPhone));
-    assert_eq!(actual.extra["imei"], json!(["35"]));
+    assert_eq!(actual.extra.get("imei"), Some(&json!(["35"])));
     world.full(vec![bare], 20).await?;
     let actual = world.device("A").await?.actual;
     assert_eq!((actual.asset_tag, actual.model), (None, None));

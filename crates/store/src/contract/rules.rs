@@ -210,7 +210,10 @@ pub async fn a_rule_changed_meanwhile_decides_intended_pages(fixture: &dyn Fixtu
     let intended = world.store.intend_pages(&world.lease, vec![page], ahead).await?.expect("all are new");
     let macs = add_rule(rule("macs", &["family=mac"], "two"));
     fixture.another().await.configure(&[macs], None, &operator(2)).await?;
-    world.store.commit_intended(&world.lease, intended, Vec::new(), super::world::at(3)).await?;
+    world
+        .store
+        .commit_intended(&world.lease, intended, Vec::new(), super::world::at(3), crate::Turn::now())
+        .await?;
     let assignment = world.device("B").await?.assignment;
     assert_eq!((assignment.wanted, assignment.rule), (Some(two.id), Some(id(&world, "macs").await?)));
     assert_eq!(world.device("A").await?.assignment.rule, None);

@@ -13,7 +13,7 @@ use super::world::{
 };
 use super::{Case, Failed, Fixture};
 use crate::configuration::Change;
-use crate::{NewServerToken, RunEnd, RunStart, Settlement, SyncSettings};
+use crate::{NewServerToken, RunEnd, RunStart, Settlement, SyncSettings, Turn};
 
 /// The kinds and details of the events whose kind begins so.
 async fn told(fixture: &dyn Fixture, about: &str) -> Vec<(String, Value)> {
@@ -265,7 +265,7 @@ pub async fn intended_pages_are_told(fixture: &dyn Fixture) -> Case {
     let page = world.commit(&run, SyncPhase::Fetch, ["A", "B"].map(phone).into(), 2).await?;
     let ahead = crate::SendAhead { verify_at: at(300) };
     let intended = world.store.intend_pages(&world.lease, vec![page], ahead).await?.expect("all are new");
-    let counts = world.store.commit_intended(&world.lease, intended, Vec::new(), at(3)).await?;
+    let counts = world.store.commit_intended(&world.lease, intended, Vec::new(), at(3), Turn::now()).await?;
     assert_eq!(counts, Counts { pages: 1, records: 2, added: 2, ..Counts::default() });
     let pages = told(fixture, "sync.page").await;
     let listed: Vec<_> = pages.iter().map(|(_, data)| data["devices"].clone()).collect();

@@ -323,8 +323,8 @@ pub(crate) fn changes(before: &Actual, after: &Actual) -> Value {
     note("device_assigned_by", json!(before.device_assigned_by), json!(after.device_assigned_by));
     note("device_assigned_date", json!(before.device_assigned_date), json!(after.device_assigned_date));
     note("mdm_migration_deadline", json!(before.mdm_migration_deadline), json!(after.mdm_migration_deadline));
-    for name in before.extra.keys().chain(after.extra.keys().filter(|name| !before.extra.contains_key(*name)))
-    {
+    let new = after.extra.iter().filter(|(name, _)| before.extra.get(name).is_none());
+    for (name, _) in before.extra.iter().chain(new) {
         let of = |actual: &Actual| actual.extra.get(name).cloned().unwrap_or(Value::Null);
         note(name, of(before), of(after));
     }

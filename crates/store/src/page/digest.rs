@@ -18,7 +18,7 @@ pub(super) fn digest(record: &Record, deletion: bool) -> Option<i64> {
     (&actual.device_family, &actual.profile_status, &actual.profile_uuid).hash(&mut hasher);
     (actual.profile_assign_time, actual.profile_push_time, actual.device_assigned_date).hash(&mut hasher);
     (&actual.device_assigned_by, actual.mdm_migration_deadline).hash(&mut hasher);
-    for (name, value) in &actual.extra {
+    for (name, value) in actual.extra.iter() {
         (name, value.to_string()).hash(&mut hasher);
     }
     let event = hasher.finish().cast_signed() & !DELETION;

@@ -8,7 +8,7 @@ use adelie_model::{
 
 use super::{Known, PageContext, PagePlan, Ready, ahead, decide, merge};
 use crate::event::{self, DeviceAdded, NewEvent, settled};
-use crate::{Claim, PageCommit, Policy, SendAhead, Settlement};
+use crate::{Claim, Lease, PageCommit, Policy, SendAhead, Settlement};
 
 /// Pages that are worked out and not stored: only the intent to send some of their devices is (field lesson L29). They
 /// are stored with Apple's answers, so that a device of a first import is written once and not twice.
@@ -84,6 +84,8 @@ fn plan(
         plan.events.extend(event::imported(&records.iter().map(|record| &record.serial).collect::<Vec<_>>()));
     }
     let mut claims: BTreeMap<RevisionId, Vec<Claim>> = BTreeMap::new();
+    // As a rule all of them are sent, and growing would copy each of them twice.
+    plan.sent.new.reserve_exact(records.len());
     for record in records {
         let mut device = merge::added(context, record, policy);
         if !context.first_import {
@@ -97,6 +99,9 @@ fn plan(
             }
             None => plan.writes.new.push(device),
         }
+    }
+    if plan.sent.new.is_empty() {
+        plan.sent.new = Vec::new();
     }
     ready.extend(ahead::sorted(claims));
     plan
@@ -115,6 +120,19 @@ impl Intended {
         pages
             .map(|(page, plan)| event::listed_page(page, plan.sent.iter().chain(plan.writes.iter())))
             .collect()
+    }
+
+    /// The devices in the order of their serial numbers, in which neighbours of an index are written together; each with
+    /// the epoch under which it is sent, or 0 when it is not.
+    #[must_use]
+    pub fn in_order(&self, lease: &Lease) -> Vec<(&Device, i64)> {
+        let mut devices = Vec::with_capacity(self.plans.iter().map(|plan| plan.sent.new.len()).sum());
+        for plan in &self.plans {
+            devices.extend(plan.writes.new.iter().map(|device| (device, 0)));
+            devices.extend(plan.sent.new.iter().map(|device| (device, lease.epoch)));
+        }
+        devices.sort_unstable_by(|(a, _), (b, _)| a.serial.cmp(&b.serial));
+        devices
     }
 
     /// What the pages do, all of them together.
@@ -149,6 +167,9 @@ impl Intended {
                     device.assignment = decide(device, policy, Known::Before, now);
                 }
             }
+        }
+        if changed {
+            self.policy = policy.clone();
         }
         answers.iter().flat_map(|answer| settled(answer.revision, &answer.settlements)).collect()
     }

@@ -120,7 +120,8 @@ fn serial(text: &str) -> SerialNumber {
 /// A device with the keys of Apple's device list (protocol section 4.1); what Apple did not tell is left out.
 fn as_apple_tells(device: &Device) -> Map<String, Value> {
     let actual = &device.actual;
-    let mut told = actual.extra.clone();
+    let mut told: Map<String, Value> =
+        actual.extra.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
     told.insert("serial_number".to_owned(), json!(device.serial));
     let family = actual.device_family.as_ref().map(DeviceFamily::as_str);
     let status = actual.profile_status.as_ref().map(ProfileStatus::as_str);

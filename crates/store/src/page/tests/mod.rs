@@ -384,7 +384,10 @@ fn an_absent_fact_stays_known_but_for_a_profile_that_is_gone() {
     shelf.commit(Source::Changes, &news(Actual { os: Some("iPadOS".to_owned()), ..Actual::default() }));
     let actual = &shelf.device("A").actual;
     assert_eq!((actual.model.as_deref(), actual.os.as_deref()), (Some("iPad"), Some("iPadOS")));
-    assert_eq!((actual.profile_uuid.clone(), actual.extra["imei"].as_str()), (uuid("W"), Some("35")));
+    assert_eq!(
+        (actual.profile_uuid.clone(), actual.extra.get("imei").and_then(serde_json::Value::as_str)),
+        (uuid("W"), Some("35"))
+    );
     let empty = Actual { profile_status: Some(ProfileStatus::Empty), ..Actual::default() };
     shelf.commit(Source::Changes, &news(empty));
     let actual = &shelf.device("A").actual;

@@ -19,9 +19,10 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     python(context, &folder)?;
     javascript(context, &folder)?;
     let folder = folder.display().to_string();
+    // With all of the workspace it is what the tests have built already.
     cargo(
         context,
-        &["test", "--locked", "--package", "adelie", "--test", "e2e", "webhook_receivers", "--", "--ignored"],
+        &["test", "--workspace", "--locked", "--test", "e2e", "webhook_receivers", "--", "--ignored"],
     )
     .env("ADELIE_RECEIVERS", &folder)
     .run("the blocks of docs/webhooks.md must work with the libraries as they stand")

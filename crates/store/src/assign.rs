@@ -96,7 +96,7 @@ pub trait AssignStore: Send + Sync {
     ) -> Result<Vec<Claim>>;
 
     /// Stores what became of devices that were sent for a revision under this lease, with the events of
-    /// [`page::settled`](crate::page::settled). Devices that are no longer `sent` for it (removed meanwhile, or
+    /// [`event::settled`](crate::event::settled). Devices that are no longer `sent` for it (removed meanwhile, or
     /// already sent for another revision) are left alone; those that an operator holds become `held`.
     async fn settle(
         &self,

@@ -77,7 +77,7 @@ pub async fn run(adelie: &Path, place: &Place, events: usize, seed: u64) -> anyh
     }
     drop(service);
     let seconds = began.elapsed().as_secs_f64();
-    let truth: BTreeSet<String> = installation.ids("device.tagged").await?.into_iter().collect();
+    let truth: BTreeSet<String> = installation.made("device.tagged").await?.into_keys().collect();
     let noted = installation.noted()?;
     let mut contents: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for one in &noted {

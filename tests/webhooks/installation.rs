@@ -101,14 +101,15 @@ impl Installation {
             .map(drop)
     }
 
-    /// The ids of all events of a type.
-    pub async fn ids(&self, kind: &str) -> anyhow::Result<Vec<String>> {
+    /// All events of a type: their ids, and when they happened, in microseconds since 1970.
+    pub async fn made(&self, kind: &str) -> anyhow::Result<BTreeMap<String, i64>> {
         let listed = self.run(&["events", "list", "--type", kind, "--limit", "4000000", "--json"]).await?;
-        let id = |line: &str| -> anyhow::Result<String> {
+        let read = |line: &str| -> anyhow::Result<(String, i64)> {
             let event: Value = serde_json::from_str(line)?;
-            Ok(event["id"].as_str().context("an event without an id")?.to_owned())
+            let at: Timestamp = event["at"].as_str().context("an event without a time")?.parse()?;
+            Ok((event["id"].as_str().context("an event without an id")?.to_owned(), at.timestamp_micros()))
         };
-        listed.lines().map(id).collect()
+        listed.lines().map(read).collect()
     }
 
     /// What waits for all endpoints together.

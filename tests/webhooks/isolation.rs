@@ -1,8 +1,6 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::installation::{Installation, Place, free_address, percentile};
@@ -60,15 +58,7 @@ async fn measure(
         tokio::time::sleep(PAUSE).await;
     }
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let listed = installation
-        .run(&["events", "list", "--type", "device.tagged", "--limit", "1000000", "--json"])
-        .await?;
-    let mut made: BTreeMap<String, i64> = BTreeMap::new();
-    for line in listed.lines() {
-        let event: Value = serde_json::from_str(line)?;
-        let at: adelie_model::Timestamp = event["at"].as_str().context("a time")?.parse()?;
-        made.insert(event["id"].as_str().context("an id")?.to_owned(), at.timestamp_micros());
-    }
+    let made = installation.made("device.tagged").await?;
     let noted = installation.noted()?;
     let mut micros: Vec<u64> = noted
         .iter()

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,15 +24,7 @@ pub async fn run(adelie: &Path, place: &Place, events: usize) -> anyhow::Result<
         installation.run(&["device", "tag", serial, "--remove", &format!("t{number}")]).await?;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let listed = installation
-        .run(&["events", "list", "--type", "device.tagged", "--limit", "1000000", "--json"])
-        .await?;
-    let mut made: BTreeMap<String, i64> = BTreeMap::new();
-    for line in listed.lines() {
-        let event: Value = serde_json::from_str(line)?;
-        let at: adelie_model::Timestamp = event["at"].as_str().context("a time")?.parse()?;
-        made.insert(event["id"].as_str().context("an id")?.to_owned(), at.timestamp_micros());
-    }
+    let made = installation.made("device.tagged").await?;
     let noted = installation.noted()?;
     let waited = |one: &Noted| u64::try_from(i64::try_from(one.at).ok()? - made.get(&one.id)?).ok();
     let mut micros: Vec<u64> = noted.iter().filter_map(waited).collect();

@@ -233,7 +233,7 @@ async fn asking_for_work_in_vain() {
 
 /// How fast deliveries go through the store: claimed in lots by two tasks, settled in lots.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
+#[ignore = "it measures and proves nothing: `--test scale deliveries_that -- --ignored --nocapture`"]
 async fn deliveries_that_wait_are_claimed_and_settled() {
     const WAITING: i64 = 50_000;
     const LOT: u32 = 200;

@@ -18,7 +18,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
+#[ignore = "it measures and proves nothing: `--test deliveries -- --ignored --nocapture`"]
 async fn deliveries_that_wait_are_claimed_and_settled() {
     const LOT: u32 = 200;
     for ordered in [false, true] {

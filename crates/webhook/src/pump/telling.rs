@@ -57,6 +57,9 @@ impl Telling {
     }
 }
 
+/// Bytes of facts that leave a post below [`LARGEST_BODY`](crate::LARGEST_BODY) with the serial numbers of its devices.
+const MOST_FACTS: usize = crate::LARGEST_BODY * 3 / 4;
+
 /// A batch of a first import, with what is known of its devices now.
 async fn imported(store: &dyn WebhookStore, event: &StoredEvent) -> Result<Value> {
     let named = event.data["serial_numbers"].as_array().into_iter().flatten();
@@ -74,7 +77,11 @@ async fn imported(store: &dyn WebhookStore, event: &StoredEvent) -> Result<Value
         facts.extend(family.map(|family| ("device_family".to_owned(), json!(family))));
         Value::Object(facts)
     };
-    data["devices"] = known.iter().map(of).collect();
+    let facts: Value = known.iter().map(of).collect();
+    // Unusually long facts are left out, not the devices: those are named in any case.
+    if facts.to_string().len() <= MOST_FACTS {
+        data["devices"] = facts;
+    }
     Ok(data)
 }
 

@@ -1,4 +1,5 @@
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use adelie_dep::endpoints::{account, fetch_devices, sync_devices};
@@ -10,7 +11,7 @@ use adelie_store::page::Record;
 use adelie_store::{Account, PageCommit, RunEnd, RunStart, SendAhead, Turn};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::assign::give_back;
 use crate::import::{self, Departure, Flight, Listed};
@@ -27,6 +28,9 @@ const GROUP: usize = 3;
 /// written in the order of their serial numbers, the fewer pages of an index are written again and again; but up to five
 /// groups are in memory at once.
 const LARGE_GROUP: usize = 16;
+/// So many groups of pages are stored at the same time: while one is written, what does not depend on it is done for the
+/// next.
+const STORED_AT_ONCE: usize = 2;
 /// So many groups of too few pages in a row, and an import is held up by Apple and not by storing: it need not remember
 /// what was listed.
 const HELD_UP: u32 = 30;
@@ -76,7 +80,7 @@ impl Fetched {
 /// Pages on their way to the store, in their order.
 enum Group {
     /// Their assignments are under way.
-    Flight(Box<Flight>),
+    Flight(Box<Flight>, OwnedSemaphorePermit),
     /// They are stored before anything is sent; whoever made them waits for it.
     Pages(Vec<PageCommit>, oneshot::Sender<()>),
 }
@@ -191,13 +195,14 @@ impl<'a> Syncer<'a> {
         // Pages wait here while those before them are written; the next one is on its way.
         let (fetched, pages) = mpsc::channel(GROUP);
         let (prepared, groups) = mpsc::channel(1);
+        let room = Arc::new(Semaphore::new(self.job.store().groups_at_once()));
         let (departing, departures) = mpsc::channel(1);
         let (end, (), (), ()) = tokio::try_join!(
             async { Ok(self.fetch(phase, cursor, limit, fetched).await) },
             async {
                 let listed = if at_start { self.nothing_listed().await? } else { None };
                 let commit = |page: Fetched| page.into_commit(run.id, seen_run, phase, self.job.now());
-                self.prepare(pages, commit, listed, prepared, departing).await
+                self.prepare(pages, commit, listed, &room, prepared, departing).await
             },
             import::fly(self.job, departures),
             self.write(groups),
@@ -220,6 +225,7 @@ impl<'a> Syncer<'a> {
         mut pages: mpsc::Receiver<Fetched>,
         commit: impl Fn(Fetched) -> PageCommit,
         mut listed: Option<Listed>,
+        room: &Arc<Semaphore>,
         prepared: mpsc::Sender<Group>,
         departing: mpsc::Sender<Departure>,
     ) -> Result<(), WorkError> {
@@ -227,7 +233,7 @@ impl<'a> Syncer<'a> {
         let enough = job.settings.sends_first_from.min(GROUP);
         let mut too_few = 0;
         let mut most = GROUP;
-        while let Some((room, group)) = gather(&mut pages, most, &prepared).await {
+        while let Some((room, group)) = gather(&mut pages, most, room).await {
             if group.iter().any(|page| page.same_cursor) {
                 let times = job.store().set_stuck(&job.lease, true).await?;
                 tracing::warn!(server = %job.server.name, times, "Apple answered with the cursor that it was sent");
@@ -246,7 +252,10 @@ impl<'a> Syncer<'a> {
                         if let Some(departure) = departure {
                             let _ = departing.send(departure).await;
                         }
-                        room.send(Group::Flight(Box::new(flight)));
+                        // Nobody takes it when somebody has failed, and that error is the one to report.
+                        if prepared.send(Group::Flight(Box::new(flight), room)).await.is_err() {
+                            return Ok(());
+                        }
                         continue;
                     }
                     Err(back) => pages = back,
@@ -269,7 +278,6 @@ impl<'a> Syncer<'a> {
 
     /// Stores groups of pages, in their order.
     async fn write(&self, mut groups: mpsc::Receiver<Group>) -> Result<(), WorkError> {
-        let at_once = self.job.store().stores_at_once();
         let mut under_way = FuturesUnordered::new();
         let mut turn = Turn::now();
         let mut more = true;
@@ -280,13 +288,17 @@ impl<'a> Syncer<'a> {
                     stored?;
                     continue;
                 }
-                group = groups.recv(), if more && under_way.len() < at_once => group,
+                group = groups.recv(), if more && under_way.len() < STORED_AT_ONCE => group,
             };
             match group {
-                Some(Group::Flight(flight)) => {
+                Some(Group::Flight(flight, room)) => {
                     let (before, next) = Turn::after();
                     let turn = std::mem::replace(&mut turn, next);
-                    under_way.push(import::store(self.job, *flight, turn, before));
+                    under_way.push(async move {
+                        let stored = import::store(self.job, *flight, turn, before).await;
+                        drop(room);
+                        stored
+                    });
                 }
                 Some(Group::Pages(pages, written)) => {
                     // They are laid over what is stored.
@@ -508,15 +520,14 @@ impl<'a> Syncer<'a> {
 }
 
 /// Waits until there is room for a group behind, and takes what pages have come until then, but not more than `most`.
-/// `None` when no page can come any more; or when nobody takes the group, because somebody has failed and that error is
-/// the one to report.
-async fn gather<'a>(
+/// `None` when no page can come any more.
+async fn gather(
     pages: &mut mpsc::Receiver<Fetched>,
     most: usize,
-    prepared: &'a mpsc::Sender<Group>,
-) -> Option<(mpsc::Permit<'a, Group>, Vec<Fetched>)> {
+    room: &Arc<Semaphore>,
+) -> Option<(OwnedSemaphorePermit, Vec<Fetched>)> {
     let mut group = Vec::new();
-    let mut reserve = pin!(prepared.reserve());
+    let mut reserve = pin!(Arc::clone(room).acquire_owned());
     let room = loop {
         tokio::select! {
             biased;

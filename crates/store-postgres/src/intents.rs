@@ -104,7 +104,10 @@ async fn write(
         None => Some(fence::alone(&mut transaction, lease).await?),
     };
     let decided_by = policy(store, &mut transaction, server).await?;
-    let events = intended.settle(answers, &decided_by, to_millis(now));
+    let events = intended.take_in(answers, to_millis(now));
+    if !intended.is_decided_by(&decided_by) {
+        intended.decide_anew(&decided_by, to_millis(now));
+    }
     copy::insert_with_epochs(&mut transaction, &intended.in_order(lease)).await?;
     let fenced = match (turn, fenced) {
         (Some(turn), _) => {

@@ -76,9 +76,9 @@ impl SyncStore for PostgresStore {
         .await
     }
 
-    /// One is copied while the one before commits, and each has a process of PostgreSQL.
-    fn stores_at_once(&self) -> usize {
-        2
+    /// One commits while the next is copied, each by a process of PostgreSQL, and the requests of another are under way.
+    fn groups_at_once(&self) -> usize {
+        3
     }
 
     async fn open_intents(&self, server: ServerId) -> Result<Vec<SerialNumber>> {

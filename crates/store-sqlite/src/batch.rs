@@ -240,7 +240,7 @@ pub(crate) async fn seen(
 }
 
 /// So many events are written one by one.
-const SINGLE_EVENTS: usize = 10;
+const SINGLE_EVENTS: usize = 50;
 
 /// Writes events of an MDM server, or of none, in their order, with the deliveries that carry them to endpoints.
 pub(crate) async fn events(

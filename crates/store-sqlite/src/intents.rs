@@ -2,7 +2,7 @@
 
 use adelie_model::{Counts, SerialNumber, ServerId, Timestamp, halt, to_millis};
 use adelie_store::page::{self, Answer, Intended};
-use adelie_store::{Lease, PageCommit, SendAhead};
+use adelie_store::{Lease, PageCommit, SendAhead, Turn};
 use sqlx::SqliteConnection;
 
 use crate::failure::Attempt;
@@ -45,20 +45,28 @@ pub(crate) async fn intend(
     Ok(Ok(intended))
 }
 
-/// Stores pages with what Apple has answered.
+/// Stores pages with what Apple has answered. What need not wait for its turn is worked out before, because SQLite has one
+/// writer, which should have nothing to wait for.
 pub(crate) async fn commit(
     store: &SqliteStore,
     lease: &Lease,
     mut intended: Intended,
     answers: &[Answer],
     now: Timestamp,
+    mut turn: Turn,
 ) -> Attempt<Counts> {
+    let events = intended.take_in(answers, to_millis(now));
+    let counts = intended.counts();
+    let mut devices = intended.in_order(lease);
+    turn.come().await?;
     let mut transaction = store.write().await?;
     fence::pass(&mut transaction, lease).await?;
     let policy = policy(store, &mut transaction, lease.server).await?;
-    let events = intended.settle(answers, &policy, to_millis(now));
-    let counts = intended.counts();
-    batch::insert(&mut transaction, &intended.in_order(lease)).await?;
+    if !intended.is_decided_by(&policy) {
+        intended.decide_anew(&policy, to_millis(now));
+        devices = intended.in_order(lease);
+    }
+    batch::insert(&mut transaction, &devices).await?;
     if let Some(last) = intended.pages.last() {
         let pages =
             if webhooks::pages_wanted(&mut transaction).await? { intended.sync_pages() } else { Vec::new() };
@@ -72,6 +80,8 @@ pub(crate) async fn commit(
     halt::point("settle.before_commit");
     halt::point("page.before_commit");
     transaction.commit().await?;
+    // Giving back the memory of so many devices takes a while in which the next can be stored.
+    tokio::task::spawn_blocking(|| drop(intended));
     Ok(counts)
 }
 

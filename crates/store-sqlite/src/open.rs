@@ -67,8 +67,8 @@ pub(crate) async fn open(path: &Path, durability: Durability) -> Result<(SqliteP
     let writer = pool.clone().max_connections(1).idle_timeout(None).connect_lazy_with(
         options
             .clone()
-            // Checkpoints of 40 MB: with the usual 4 MB a large import writes the same pages again and again.
-            .pragma("wal_autocheckpoint", "10000")
+            // Checkpoints of 64 MB: with the usual 4 MB a large import writes the same pages again and again.
+            .pragma("wal_autocheckpoint", "16000")
             .pragma("journal_size_limit", "67108864")
             .pragma("cache_size", "-16000")
             // What a statement would need to undo itself stays in memory: it is a few pages, and writing them to a

@@ -148,13 +148,11 @@ impl SyncStore for SqliteStore {
         intended: Intended,
         answers: Vec<Answer>,
         now: Timestamp,
-        mut turn: Turn,
+        turn: Turn,
     ) -> Result<Counts> {
         let (store, lease) = (self.clone(), lease.clone());
-        let commit = beside(async move {
-            turn.come().await?;
-            intents::commit(&store, &lease, intended, &answers, now).await
-        });
+        let commit =
+            beside(async move { intents::commit(&store, &lease, intended, &answers, now, turn).await });
         run("store pages with their assignments", commit).await
     }
 

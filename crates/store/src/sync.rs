@@ -187,9 +187,10 @@ pub trait SyncStore: Send + Sync {
         turn: Turn,
     ) -> Result<Counts>;
 
-    /// How many groups of intended pages are worth storing at the same time.
-    fn stores_at_once(&self) -> usize {
-        1
+    /// How many groups of intended pages are worth having between being worked out and being stored, with the one that is
+    /// being stored. Fewer leave more pages for the groups after them, which makes those larger and so cheaper.
+    fn groups_at_once(&self) -> usize {
+        2
     }
 
     /// The devices of intents whose pages were not stored, because a process was killed or met with an error. They may

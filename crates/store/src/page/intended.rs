@@ -144,34 +144,39 @@ impl Intended {
         })
     }
 
-    /// Takes in what Apple answered, as [`settle`](crate::AssignStore::settle) does with stored devices, and decides
-    /// anew if the defaults have changed since the pages were worked out. Returns the events that tell of the answers.
+    /// Takes in what Apple answered, as [`settle`](crate::AssignStore::settle) does with stored devices. Returns the
+    /// events that tell of it.
     #[must_use]
-    pub fn settle(&mut self, answers: &[Answer], policy: &Policy, now: Timestamp) -> Vec<NewEvent> {
+    pub fn take_in(&mut self, answers: &[Answer], now: Timestamp) -> Vec<NewEvent> {
         let mut by_serial: HashMap<&SerialNumber, (RevisionId, &Settlement)> = HashMap::new();
         for answer in answers {
             by_serial.extend(answer.settlements.iter().map(|one| (&one.serial, (answer.revision, one))));
         }
-        let changed = !policy.decides_like(&self.policy);
-        for plan in &mut self.plans {
-            for device in &mut plan.sent.new {
-                match by_serial.get(&device.serial) {
-                    Some((revision, one)) if device.assignment.wanted == Some(*revision) => {
-                        settle(device, one, now);
-                    }
-                    _ => {}
+        for device in self.plans.iter_mut().flat_map(|plan| &mut plan.sent.new) {
+            match by_serial.get(&device.serial) {
+                Some((revision, one)) if device.assignment.wanted == Some(*revision) => {
+                    settle(device, one, now);
                 }
+                _ => {}
             }
-            if changed {
-                for device in plan.sent.new.iter_mut().chain(&mut plan.writes.new) {
-                    device.assignment = decide(device, policy, Known::Before, now);
-                }
-            }
-        }
-        if changed {
-            self.policy = policy.clone();
         }
         answers.iter().flat_map(|answer| settled(answer.revision, &answer.settlements)).collect()
+    }
+
+    /// Whether this policy decides as the one did that the pages were worked out by.
+    #[must_use]
+    pub fn is_decided_by(&self, policy: &Policy) -> bool {
+        policy.decides_like(&self.policy)
+    }
+
+    /// Decides anew, after the answers were taken in, because what decides has changed since the pages were worked out.
+    pub fn decide_anew(&mut self, policy: &Policy, now: Timestamp) {
+        for plan in &mut self.plans {
+            for device in plan.sent.new.iter_mut().chain(&mut plan.writes.new) {
+                device.assignment = decide(device, policy, Known::Before, now);
+            }
+        }
+        self.policy = policy.clone();
     }
 }
 

@@ -67,6 +67,11 @@ id!(
     ServerTokenId, Uuid
 );
 
+id!(
+    /// One secret of a device that is kept for a person. Made by the caller, because the sealed secret is bound to it.
+    EscrowId, Uuid
+);
+
 /// A UUID of version 7 (time-ordered) from the clock and the randomness that were passed in.
 #[must_use]
 pub fn new_uuid(now: Timestamp, entropy: &dyn Entropy) -> Uuid {

@@ -24,8 +24,8 @@ pub use entropy::{Entropy, SeededEntropy};
 pub use extra::Extra;
 pub use family::DeviceFamily;
 pub use ids::{
-    DeliveryId, EventId, ProfileId, PublishedId, RevisionId, RuleId, RunId, ServerId, ServerTokenId,
-    TokenKeyId, WebhookId, WebhookSecretId, new_uuid,
+    DeliveryId, EscrowId, EventId, ProfileId, PublishedId, RevisionId, RuleId, RunId, ServerId,
+    ServerTokenId, TokenKeyId, WebhookId, WebhookSecretId, new_uuid,
 };
 pub use names::{NameError, ProfileName, RuleName, ServerName, Tag};
 pub use server_token::{Secret, ServerToken};

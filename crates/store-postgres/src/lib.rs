@@ -17,6 +17,7 @@ pub mod cluster;
 mod configuration;
 mod copy;
 mod devices;
+mod escrow;
 mod failure;
 mod fence;
 mod history;

@@ -11,6 +11,7 @@ mod beside;
 mod bulk;
 mod configuration;
 mod devices;
+mod escrow;
 mod failure;
 mod fence;
 mod history;

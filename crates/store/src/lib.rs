@@ -19,6 +19,7 @@ mod configuration_error;
 pub mod contract;
 mod devices;
 mod error;
+mod escrow;
 pub mod event;
 pub mod find;
 mod last_rules;
@@ -39,6 +40,7 @@ pub use configuration::ConfigurationStore;
 pub use configuration_error::ConfigurationError;
 pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount, StoredEvent};
 pub use error::{StoreError, moment};
+pub use escrow::{EscrowFilter, EscrowKind, EscrowState, EscrowStore, Escrowed, NewEscrow};
 pub use last_rules::LastRules;
 pub use leases::{Lease, LeaseAnswer, LeaseStore, WorkEnd};
 pub use policy::{Policy, Published, RuleBook, Wanted};
@@ -69,6 +71,7 @@ pub trait Store:
     + AssignStore
     + BulkStore
     + WebhookStore
+    + EscrowStore
 {
 }
 
@@ -83,6 +86,7 @@ impl<T> Store for T where
         + AssignStore
         + BulkStore
         + WebhookStore
+        + EscrowStore
 {
 }
 

@@ -28,10 +28,14 @@ pub struct BypassCode(Zeroizing<[u8; BYTES]>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BypassCodeError {
     /// Too short or too long.
-    #[error("a bypass code has {SYMBOLS} letters and digits, like 3UM43-PUYVY-QYD1-UVCC-HEHJ-FKA4, and this has {0}")]
+    #[error(
+        "a bypass code has {SYMBOLS} letters and digits, like 3UM43-PUYVY-QYD1-UVCC-HEHJ-FKA4, and this has {0}"
+    )]
     Length(usize),
     /// A symbol that is in no code.
-    #[error("symbol {at} is {symbol:?}, which no bypass code has: look whether it is another (no code has B, I, O or S)")]
+    #[error(
+        "symbol {at} is {symbol:?}, which no bypass code has: look whether it is another (no code has B, I, O or S)"
+    )]
     Symbol {
         /// Its place, from 1, without dashes.
         at: usize,

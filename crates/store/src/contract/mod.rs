@@ -18,6 +18,7 @@ pub mod decide;
 pub mod deliveries;
 pub mod devices;
 mod endpoints;
+pub mod escrow;
 pub mod full_sync;
 pub mod history;
 pub mod intents;
@@ -124,6 +125,12 @@ macro_rules! contract_tests {
                 a_token_of_an_unknown_key_changes_nothing,
                 since_changes_with_the_state_only,
                 a_token_of_another_server_leaves_nothing_behind,
+            }
+            escrow {
+                a_secret_is_kept_before_anybody_is_told,
+                a_device_has_one_secret_of_a_kind_at_a_time,
+                whoever_looks_at_a_secret_brings_its_end_nearer,
+                secrets_are_listed_newest_first_and_page_by_page,
             }
             profiles {
                 a_profile_is_added_once_with_its_content,

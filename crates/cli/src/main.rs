@@ -3,8 +3,10 @@
 
 mod args;
 mod commands;
+mod confirm;
 mod context;
 mod documents;
+mod escrow;
 mod exit;
 mod happened;
 mod health;

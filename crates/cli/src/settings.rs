@@ -34,6 +34,7 @@ struct File {
     servers_at_once: Option<usize>,
     lease_seconds: Option<u64>,
     webhook: WebhookFile,
+    passwords: PasswordsFile,
 }
 
 /// The table `[webhook]`. Its keys have environment variables with `WEBHOOK` in them:
@@ -47,6 +48,15 @@ struct WebhookFile {
     retry_seconds: Option<Listed<u64>>,
     keep_days: Option<u32>,
     ca_file: Option<PathBuf>,
+}
+
+/// The table `[passwords]`. Its keys have environment variables with `PASSWORDS` in them:
+/// `ADELIE_PASSWORDS_ROTATE_DAYS`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PasswordsFile {
+    rotate_days: Option<u32>,
+    rotate_after_view_hours: Option<u32>,
 }
 
 /// Values as one text with commas, or as a list.
@@ -84,6 +94,15 @@ pub struct WebhookSettings {
     pub ca_file: Option<PathBuf>,
 }
 
+/// When administrator passwords are to be replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordSettings {
+    /// So many days after a Mac got it; 0 is never.
+    pub rotate_days: u32,
+    /// So many hours after somebody has looked at it.
+    pub rotate_after_view_hours: u32,
+}
+
 /// Where the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
@@ -105,6 +124,7 @@ pub struct Settings {
     pub apple: Options,
     pub engine: adelie_scheduler::Settings,
     pub webhook: WebhookSettings,
+    pub passwords: PasswordSettings,
 }
 
 impl Settings {
@@ -194,6 +214,7 @@ impl Settings {
             engine.lease_ttl = Duration::from_secs(seconds);
         }
         let webhook = webhook(&from, file.webhook)?;
+        let passwords = passwords(&from, &file.passwords)?;
         Ok(Self {
             data_dir,
             database,
@@ -203,6 +224,7 @@ impl Settings {
             apple,
             engine,
             webhook,
+            passwords,
         })
     }
 }
@@ -239,6 +261,20 @@ fn webhook(from: &Source, file: WebhookFile) -> anyhow::Result<WebhookSettings> 
         keep_days: from.at_least(1, "webhook_keep_days", keep_days)?,
         ca_file: from.pick("webhook_ca_file", file.ca_file)?,
     })
+}
+
+fn passwords(from: &Source, file: &PasswordsFile) -> anyhow::Result<PasswordSettings> {
+    let key = "passwords_rotate_days";
+    let rotate_days = from.pick(key, file.rotate_days)?.unwrap_or(90);
+    if rotate_days > 36_500 {
+        return Err(from.bad(key, &rotate_days, "a number of days from 0 to 36500; 0 is never"));
+    }
+    let key = "passwords_rotate_after_view_hours";
+    let rotate_after_view_hours = from.pick(key, file.rotate_after_view_hours)?.unwrap_or(24);
+    if rotate_after_view_hours > 876_000 {
+        return Err(from.bad(key, &rotate_after_view_hours, "a number of hours from 0 to 876000"));
+    }
+    Ok(PasswordSettings { rotate_days, rotate_after_view_hours })
 }
 
 /// Where a setting outside of the flags comes from, for messages.
@@ -282,7 +318,10 @@ impl Source {
         let variable = variable(key);
         match (&self.place, std::env::var_os(&variable)) {
             // The file has a table of them.
-            (Some(file), None) => format!("{} in {}", key.replace("webhook_", "webhook."), file.display()),
+            (Some(file), None) => {
+                let key = key.replace("webhook_", "webhook.").replace("passwords_", "passwords.");
+                format!("{key} in {}", file.display())
+            }
             _ => format!("environment variable {variable}"),
         }
     }

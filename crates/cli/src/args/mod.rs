@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
 mod device;
+mod escrow;
 mod events;
 mod plan;
 mod profile;
@@ -20,11 +21,12 @@ mod webhook;
 
 pub use assign::Assign;
 pub use device::{Device, Matching, Serials};
+pub use escrow::{ActivationLock, OneDevice, Password, WhichKept};
 pub use events::{Events, Which};
 pub use plan::{Apply, Export, Folder, Plan};
 pub use profile::{Import, Profile, SkipKeys, Step};
 pub use rule::{Conditions, Facts, Patch, Rule};
-pub use server::{OwnSettings, Server};
+pub use server::{EnrollmentUrl, OwnSettings, Server};
 pub use sync::{Sync, SyncCommand};
 pub use values::{DefaultProfile, Setting, Since};
 pub use webhook::{AddWebhook, Format, Signing, Webhook};
@@ -118,6 +120,12 @@ pub enum Command {
     /// Assignments: status, retry, hold, unhold
     #[command(subcommand)]
     Assign(Assign),
+    /// Administrator passwords of Macs: make, show, rotate, list
+    #[command(subcommand)]
+    Password(Password),
+    /// Activation lock: lock a device through Apple, show the code that unlocks it
+    #[command(subcommand)]
+    ActivationLock(ActivationLock),
     /// Enrollment profiles: new, edit, history, diff, rollback, rollout, validate, import
     #[command(subcommand)]
     Profile(Profile),
@@ -185,6 +193,15 @@ pub enum Token {
     Show {
         /// The MDM server
         name: ServerName,
+    },
+    /// Sign the token that answers a device's GetToken, for access management of Managed Apple Accounts
+    #[command(after_help = "It is good once: make one for each request.")]
+    Jwt {
+        /// The MDM server
+        name: ServerName,
+        /// The TokenServiceType that the device asks for
+        #[arg(long, value_name = "TYPE", default_value = adelie_token::ACCESS_MANAGEMENT)]
+        service_type: String,
     },
 }
 

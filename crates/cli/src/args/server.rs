@@ -40,6 +40,20 @@ Examples:
         #[command(flatten)]
         settings: Box<OwnSettings>,
     },
+    /// Ask Apple for the tokens that enroll devices in beta programs
+    BetaTokens {
+        /// Its name
+        name: ServerName,
+    },
+    /// Show, set or take away where account-driven enrollment finds the MDM service
+    #[command(after_help = "Example:
+  adelie server enrollment-url acme --set https://mdm.example.org/enroll")]
+    EnrollmentUrl {
+        /// Its name
+        name: ServerName,
+        #[command(flatten)]
+        change: EnrollmentUrl,
+    },
     /// Neither sync nor assign by itself
     Pause {
         /// Its name
@@ -50,6 +64,17 @@ Examples:
         /// Its name
         name: ServerName,
     },
+}
+
+/// What is done about the address of account-driven enrollment; without an option it is shown.
+#[derive(Debug, Args)]
+pub struct EnrollmentUrl {
+    /// The https address of the service discovery file
+    #[arg(long, value_name = "URL", conflicts_with = "remove")]
+    pub set: Option<Url>,
+    /// Take the address away
+    #[arg(long)]
+    pub remove: bool,
 }
 
 /// What one MDM server has of its own. `default` goes back to what all of them have.

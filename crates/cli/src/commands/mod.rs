@@ -1,5 +1,6 @@
 //! One module per noun.
 
+mod activation_lock;
 mod assign;
 mod changes;
 mod demo;
@@ -7,6 +8,7 @@ mod device;
 mod doctor;
 mod events;
 mod help;
+mod password;
 mod plan;
 mod profile;
 mod rule;
@@ -21,7 +23,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Args, Command, Events, Webhook};
+use crate::args::{ActivationLock, Args, Command, Events, Webhook};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 use crate::output::Output;
@@ -38,6 +40,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Simulator(_) | Command::Demo(_) => false,
         Command::Profile(command) => command.stores(),
         Command::Events(Events::Types | Events::Schema) | Command::Webhook(Webhook::Listen { .. }) => false,
+        Command::ActivationLock(ActivationLock::New { .. }) => false,
         _ => true,
     };
     let settings = Settings::load(&args.global, stores)?;
@@ -50,6 +53,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Sync(command) => sync::run(Context::open(settings).await?, command).await,
         Command::Assign(command) => assign::run(Context::open(settings).await?, command).await,
         Command::Device(command) => device::run(Context::open(settings).await?, command).await,
+        Command::Password(command) => password::run(Context::open(settings).await?, command).await,
+        Command::ActivationLock(command) => match activation_lock::without_store(out, &command) {
+            Some(done) => done,
+            None => activation_lock::run(Context::open(settings).await?, command).await,
+        },
         Command::Profile(command) => profile::run(settings, out, command).await,
         Command::Rule(command) => rule::run(Context::open(settings).await?, command).await,
         Command::Plan(command) => plan::plan(Context::open(settings).await?, &command).await,

@@ -1,3 +1,5 @@
+mod jwt;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +25,7 @@ pub async fn run(context: Context, command: Token) -> anyhow::Result<Exit> {
         Token::Key { name, out } => key(&context, &name, out.as_deref()).await,
         Token::Import { name, file, force } => import(&context, &name, &file, force).await,
         Token::Show { name } => show(&context, &name).await,
+        Token::Jwt { name, service_type } => jwt::run(&context, &name, &service_type).await,
     }
 }
 

@@ -1,12 +1,11 @@
-use std::io::{BufRead, IsTerminal, Write};
-
 use adelie_plan::{Given, Move};
 use adelie_store::configuration::Version;
 use serde_json::json;
 
 use super::made::Made;
+use crate::confirm;
 use crate::context::Context;
-use crate::exit::{Exit, wrong};
+use crate::exit::Exit;
 use crate::words::count;
 
 /// Shows what a plan would do.
@@ -89,18 +88,10 @@ pub fn applied(context: &Context, made: &Made, version: Version) -> anyhow::Resu
 
 /// Asks whether the plan is to be made.
 pub fn confirmed() -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Err(wrong(
-            "there is nobody to ask, so that nothing was changed",
-            "give --yes, and with --plan PLAN make sure that it is the plan that was reviewed",
-        ));
-    }
-    let mut stderr = std::io::stderr();
-    write!(stderr, "make this plan? [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    confirm::confirmed(
+        "make this plan?",
+        "give --yes, and with --plan PLAN make sure that it is the plan that was reviewed",
+    )
 }
 
 fn given(given: Option<&Given>) -> String {

@@ -1,3 +1,5 @@
+mod beta_tokens;
+mod enrollment_url;
 mod set;
 mod show;
 
@@ -22,6 +24,8 @@ pub async fn run(context: Context, command: Server) -> anyhow::Result<Exit> {
             show::run(&context, &server).await
         }
         Server::Set { name, settings } => set::run(&context, &name, &settings).await,
+        Server::BetaTokens { name } => beta_tokens::run(&context, &name).await,
+        Server::EnrollmentUrl { name, change } => enrollment_url::run(&context, &name, &change).await,
         Server::Pause { name } => pause(&context, &name, true).await,
         Server::Resume { name } => pause(&context, &name, false).await,
     }

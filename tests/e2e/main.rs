@@ -12,6 +12,7 @@ mod crash;
 mod cursors;
 mod delta;
 mod demo;
+mod escrow;
 mod events;
 mod help;
 mod history;

@@ -25,6 +25,16 @@ mod retry_after;
 pub mod transport;
 mod words;
 
+/// What is read from outside and nobody else need call: for the fuzzing in `fuzz/`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// How long a header `Retry-After` asks to wait.
+    #[must_use]
+    pub fn retry_after(value: &str, now: adelie_model::Timestamp) -> Option<std::time::Duration> {
+        crate::retry_after::parse(value, now)
+    }
+}
+
 pub use apple_code::AppleCode;
 pub use client::{AssignMethod, Client, Options};
 pub use device::Device;

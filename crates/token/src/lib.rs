@@ -24,6 +24,18 @@ mod error;
 mod key;
 mod shape;
 
+/// What is read from outside and nobody else need call: for the fuzzing in `fuzz/`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// The token in a decrypted message.
+    ///
+    /// # Errors
+    /// As those of [`decrypt`](crate::decrypt) about the content.
+    pub fn server_token(plaintext: &[u8]) -> Result<adelie_model::ServerToken, crate::DecryptError> {
+        crate::content::server_token(plaintext)
+    }
+}
+
 pub use access_management::{ACCESS_MANAGEMENT, JwtError, access_management_token};
 pub use bypass_code::{BypassCode, BypassCodeError};
 pub use decrypt::{MAX_FILE_BYTES, decrypt};

@@ -3,6 +3,7 @@
 mod context;
 mod deny;
 mod deploy;
+mod fuzz;
 mod layers;
 mod lessons;
 mod licences;
@@ -50,6 +51,7 @@ const STEPS: &[Step] = &[
     Step { name: "receivers", about: "the receivers of the docs verify what we send", run: receivers::run },
     Step { name: "generated", about: "generated files are up to date", run: product::generated },
     Step { name: "demo", about: "the README's demo walks the whole way", run: product::demo },
+    Step { name: "fuzz", about: "a minute of fuzzing finds nothing in any reader", run: fuzz::run },
     Step { name: "docs", about: "the API documentation builds without warning", run: docs },
 ];
 
@@ -70,6 +72,12 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&format!("{error:#}")),
         },
+        ["fuzz", seconds, rest @ ..] if rest.len() < 2 => {
+            match fuzz::long(&context, seconds, rest.first().copied()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failed(&format!("{error:#}")),
+            }
+        }
         [] | ["help" | "--help" | "-h"] => {
             usage();
             ExitCode::SUCCESS
@@ -122,10 +130,11 @@ fn run_one(context: &Context, step: &Step) -> ExitCode {
 
 fn usage() {
     say("Checks of the workspace.\n");
-    say("Usage: cargo xtask <ci | generate | mutations [NAME] | STEP>\n");
+    say("Usage: cargo xtask <ci | generate | mutations [NAME] | fuzz SECONDS [TARGET] | STEP>\n");
     say("  ci          every step below, in this order, until one fails");
     say("  generate    writes the generated files (docs/cli.md, docs/events.schema.json, docs/lessons.md)");
-    say("  mutations   breaks the engine on purpose and sees whether the simulated world finds out\n");
+    say("  mutations   breaks the engine on purpose and sees whether the simulated world finds out");
+    say("  fuzz        feeds whatever reads files and answers for so long, all targets or one\n");
     for step in STEPS {
         say(&format!("  {:<11} {}", step.name, step.about));
     }

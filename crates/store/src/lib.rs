@@ -6,12 +6,15 @@
 //! - [`page`] folds a page by serial number, merges it into what is known and decides what each device
 //!   is to have. A driver loads the rows, calls it, and writes what it returns, all in one transaction
 //!   (field lesson L1).
+//! - [`audit`] keeps what people did by hand, as a chain of hashes; what each change comes to there, and the hashes, are
+//!   worked out here, and drivers write them in the transaction of the change.
 //! - [`event`] says what happened, in types with a JSON Schema each.
 //! - [`find`] is what drivers share when they look serial numbers up.
 //! - [`seal`] turns secrets into [`Sealed`] bytes, the only form in which a driver ever sees one.
 //! - `contract` (feature `contract`) is the suite that every driver must pass.
 
 mod assign;
+pub mod audit;
 mod bulk;
 pub mod configuration;
 mod configuration_error;
@@ -23,6 +26,7 @@ pub mod event;
 pub mod find;
 mod last_rules;
 mod leases;
+mod operator;
 pub mod page;
 mod policy;
 mod profiles;
@@ -34,6 +38,7 @@ mod turn;
 mod webhooks;
 
 pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
+pub use audit::{AuditEntry, AuditFilter, AuditHead, AuditStore, NewAudit};
 pub use bulk::{BulkChange, BulkStore, NewBulkChange, Reverse, Undo};
 pub use configuration::ConfigurationStore;
 pub use configuration_error::ConfigurationError;
@@ -41,10 +46,11 @@ pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCo
 pub use error::{StoreError, moment};
 pub use last_rules::LastRules;
 pub use leases::{Lease, LeaseAnswer, LeaseStore, WorkEnd};
+pub use operator::Operator;
 pub use policy::{Policy, Published, RuleBook, Wanted};
 pub use profiles::{ProfileStore, PublishOutcome, Revision};
 pub use seal::{MasterKey, SealError, Sealed, Vault};
-pub use servers::{Account, MdmServer, NewServer, Operator, ServerDefault, ServerStore, SyncSettings};
+pub use servers::{Account, MdmServer, NewServer, ServerDefault, ServerStore, SyncSettings};
 pub use sync::{
     AbsentCount, Committed, FullPhase, PageCommit, Retention, RunEnd, RunStart, SendAhead, SyncPosition,
     SyncStore,
@@ -69,6 +75,7 @@ pub trait Store:
     + AssignStore
     + BulkStore
     + WebhookStore
+    + AuditStore
 {
 }
 
@@ -83,6 +90,7 @@ impl<T> Store for T where
         + AssignStore
         + BulkStore
         + WebhookStore
+        + AuditStore
 {
 }
 

@@ -1,6 +1,7 @@
 //! One module per noun.
 
 mod assign;
+mod audit;
 mod changes;
 mod demo;
 mod device;
@@ -56,6 +57,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Apply(command) => plan::apply(Context::open(settings).await?, &command).await,
         Command::Export(command) => plan::export(Context::open(settings).await?, &command).await,
         Command::Changes { limit } => changes::run(Context::open(settings).await?, limit).await,
+        Command::Audit(command) => audit::run(Context::open(settings).await?, command).await,
         Command::Events(command) => match events::explain(out, &command) {
             Some(done) => done,
             None => events::run(Context::open(settings).await?, command).await,

@@ -49,6 +49,10 @@ pub struct AuditEntry {
     pub hash: String,
 }
 
+/// The kinds of objects.
+pub const KINDS: [&str; 8] =
+    ["server", "profile", "rule", "rules", "device", "bulk", "webhook", "delivery"];
+
 impl AuditObject {
     /// An object of that kind and name.
     pub fn new(kind: &str, name: impl ToString) -> Self {

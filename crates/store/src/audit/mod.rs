@@ -21,7 +21,7 @@ use async_trait::async_trait;
 
 pub use self::action::{ActionInfo, AuditAction};
 pub use self::chain::{AuditHead, ORIGIN, chain, link};
-pub use self::entry::{AuditEntry, AuditObject, NewAudit};
+pub use self::entry::{AuditEntry, AuditObject, KINDS, NewAudit};
 pub use self::facts::{Facts, NOT_KEPT};
 pub use self::of::{
     bulk_begun, bulk_undone, device_operated, edited, profiles_retried, server_added, server_paused,

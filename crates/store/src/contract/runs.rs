@@ -2,7 +2,7 @@
 
 use adelie_model::{Counts, RunOutcome, SyncKind, SyncPhase, Trigger};
 
-use super::world::{World, add_server, at, lease, phone, start};
+use super::world::{World, add_server, at, lease, operator, phone, start};
 use super::{Case, Fixture};
 use crate::{RunEnd, RunStart};
 
@@ -24,7 +24,7 @@ pub async fn runs_are_counted_and_listed_newest_first(fixture: &dyn Fixture) -> 
     let first = world.full(vec![phone("A")], 1).await?;
     let asked = RunStart {
         trigger: Trigger::Forced,
-        requested_by: Some("kim".to_owned()),
+        requested_by: Some(operator(10)),
         ..start(SyncKind::Delta, 10)
     };
     let second = world.store.begin_run(&world.lease, &asked).await?;

@@ -173,7 +173,9 @@ fn a_code_for_another_mdm_is_made_without_a_database() {
     let again = run(&["activation-lock", "new", "--of", text(&made, "code"), "--json"]).exits(0).object();
     assert_eq!(made, again);
     run(&["activation-lock", "new", "--of", "3UM43-PUYVY"]).exits(2).complains("26 letters and digits");
-    assert!(std::fs::read_dir(home.path()).expect("a folder").all(|entry| {
-        entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().contains("data"))
-    }));
+    assert!(
+        std::fs::read_dir(home.path())
+            .expect("a folder")
+            .all(|entry| { entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().contains("data")) })
+    );
 }

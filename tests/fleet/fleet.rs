@@ -47,7 +47,7 @@ impl Fleet {
         let vault = Arc::new(Vault::open(&master, &sealed)?);
         // One key pair for all: making 10,000 of them would take longer than the day.
         let key = TokenKey::generate("fleet", clock.now())?;
-        let operator = Operator { name: "bench".to_owned(), now: clock.now() };
+        let operator = Operator::new("bench", clock.now());
         let profile = json!({ "profile_name": "Standard", "url": "https://mdm.example.org/enroll" });
         let revision = NewRevision {
             content: profile.as_object().cloned().unwrap_or_default(),
@@ -64,7 +64,7 @@ impl Fleet {
             let (_, token) = adelie_token::decrypt(&file, std::slice::from_ref(&key))?;
             let new =
                 NewServer { name: name.parse()?, base_url: "http://127.0.0.1:1".to_owned(), paused: false };
-            let server = store.add_server(&new, clock.now()).await?;
+            let server = store.add_server(&new, &operator.at(clock.now())).await?;
             let key_id = TokenKeyId(new_uuid(clock.now(), &*entropy));
             let stored = StoredKey {
                 id: key_id,

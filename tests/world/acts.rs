@@ -261,11 +261,12 @@ impl World {
     pub fn sync(&mut self, copy: usize, server: usize, full: bool, accept_removals: bool) {
         let engine = self.copies[copy].engine.clone();
         let (stop, witness) = (self.copies[copy].stop.clone(), Arc::clone(&self.witness));
+        let by = self.operator();
         self.spawner.spawn(copy, async move {
             if accept_removals {
                 witness.accepts_removals(copy, server, true);
             }
-            let request = Request::Sync { full, force: true, accept_removals, by: "kim".to_owned() };
+            let request = Request::Sync { full, force: true, accept_removals, by };
             let worked = engine.work(server_id(server), &request, &Unobserved, &stop).await;
             if let Err(error @ WorkError::Defect(_)) = worked {
                 witness.violation(format!("copy {copy}: {error}"));

@@ -126,8 +126,8 @@ async fn torn<T>(call: impl Future<Output = T>, mut waits: u8) -> Option<T> {
 
 #[async_trait]
 impl ServerStore for WatchedStore {
-    async fn add_server(&self, server: &NewServer, now: Timestamp) -> Result<ServerId> {
-        self.call("add_server", self.inner.add_server(server, now)).await
+    async fn add_server(&self, server: &NewServer, by: &Operator) -> Result<ServerId> {
+        self.call("add_server", self.inner.add_server(server, by)).await
     }
 
     async fn servers(&self) -> Result<Vec<MdmServer>> {

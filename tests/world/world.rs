@@ -156,7 +156,7 @@ impl World {
             {
                 let base_url = format!("http://{host}");
                 let new = NewServer { name: name.parse().expect("a good name"), base_url, paused: false };
-                let id = self.store.add_server(&new, now).await?;
+                let id = self.store.add_server(&new, &Operator::new("kim", now)).await?;
                 assert_eq!(id, server_id(server), "the numbers of an empty database begin at 1");
                 let file = self
                     .apple
@@ -231,7 +231,7 @@ impl World {
     }
 
     pub fn operator(&self) -> Operator {
-        Operator { name: "kim".to_owned(), now: self.clock.now() }
+        Operator::new("kim", self.clock.now())
     }
 
     /// A copy dies at once and another process takes its place.

@@ -9,6 +9,7 @@ use adelie_store::{MdmServer, Operator, Store, StoreError, Vault};
 use adelie_store_postgres::PostgresStore;
 use adelie_store_sqlite::SqliteStore;
 use adelie_webhook::{Pump, PumpSettings, PumpTools, Sender, SenderOptions};
+use uuid::Uuid;
 
 use crate::exit::wrong;
 use crate::key_file;
@@ -25,6 +26,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub out: Output,
+    /// This run of the program, in the audit.
+    request: Uuid,
 }
 
 impl Context {
@@ -38,7 +41,8 @@ impl Context {
         };
         let out = Output { json: settings.json, quiet: settings.quiet };
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let context = Self { settings: Arc::new(settings), store, clock, entropy, out };
+        let request = new_uuid(clock.now(), &*entropy);
+        let context = Self { settings: Arc::new(settings), store, clock, entropy, out, request };
         context.first_start().await?;
         Ok(context)
     }
@@ -137,9 +141,16 @@ impl Context {
         }))
     }
 
-    /// Who does what is done now.
+    /// Who does what is done now, and why.
     pub fn operator(&self) -> Operator {
-        Operator { name: operator::name(), now: self.clock.now() }
+        Operator::new(operator::name(), self.clock.now())
+            .because(self.settings.reason.clone())
+            .in_request(self.request)
+    }
+
+    /// Why it is done, in their words; empty when they give no reason.
+    pub fn reason(&self) -> String {
+        self.settings.reason.clone().unwrap_or_default()
     }
 
     /// The MDM server of this name, which must exist.

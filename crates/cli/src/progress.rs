@@ -6,6 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use adelie_scheduler::{Observer, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// A bar for work of which it is known how much there is.
+pub fn counted(name: &str, json: bool, all: u64) -> ProgressBar {
+    let visible = !json && std::io::stderr().is_terminal();
+    let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(all), target);
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} % {pos}/{len} [{elapsed}]")
+    {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_prefix(name.to_owned());
+    bar
+}
+
 /// Shows how a sync and its assignments get on.
 pub struct Bar {
     bar: ProgressBar,

@@ -121,6 +121,8 @@ pub struct Settings {
     pub json: bool,
     /// No notes; for the demo, which tells everything in its own words.
     pub quiet: bool,
+    /// Why the command is run, for the audit.
+    pub reason: Option<String>,
     pub apple: Options,
     pub engine: adelie_scheduler::Settings,
     pub webhook: WebhookSettings,
@@ -221,6 +223,7 @@ impl Settings {
             log: global.log.clone().or(file.log),
             json: global.json,
             quiet: false,
+            reason: global.reason.clone(),
             apple,
             engine,
             webhook,

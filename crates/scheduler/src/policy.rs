@@ -140,16 +140,13 @@ pub fn removal_is_plausible(settings: &Settings, absent: u64, present: u64) -> b
 #[cfg(test)]
 mod tests {
     use adelie_model::{Counts, Cursor, RunId, SeededEntropy, TokenState};
-    use adelie_store::{FullPhase, SyncSettings, TokenHealth};
+    use adelie_store::{FullPhase, Operator, SyncSettings, TokenHealth};
 
     use super::*;
 
-    const MANUAL: Request =
-        Request::Sync { full: false, force: false, accept_removals: false, by: String::new() };
-    const MANUAL_FULL: Request =
-        Request::Sync { full: true, force: false, accept_removals: false, by: String::new() };
-    const FORCED: Request =
-        Request::Sync { full: false, force: true, accept_removals: false, by: String::new() };
+    fn asked(full: bool, force: bool) -> Request {
+        Request::Sync { full, force, accept_removals: false, by: Operator::new("kim", at(0)) }
+    }
 
     fn at(minutes: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + TimeDelta::days(1000) + TimeDelta::minutes(minutes)
@@ -240,9 +237,9 @@ mod tests {
         let server = server(Some(at(50)), None);
         let recent = [run(SyncKind::Delta, Trigger::Manual, RunOutcome::Done, at(50))];
         let early = Plan::TooEarly { allowed_at: at(65), kind: SyncKind::Delta };
-        assert_eq!(decide(&server, &position(true), &recent, &MANUAL), early);
+        assert_eq!(decide(&server, &position(true), &recent, &asked(false, false)), early);
         assert_eq!(
-            decide(&server, &position(true), &recent, &FORCED),
+            decide(&server, &position(true), &recent, &asked(false, true)),
             sync(SyncKind::Delta, Trigger::Forced)
         );
         // What the schedule did, and what failed, does not count against the operator.
@@ -251,7 +248,7 @@ mod tests {
             run(SyncKind::Delta, Trigger::Manual, RunOutcome::Failed, at(58)),
         ];
         assert_eq!(
-            decide(&server, &position(true), &others, &MANUAL),
+            decide(&server, &position(true), &others, &asked(false, false)),
             sync(SyncKind::Delta, Trigger::Manual)
         );
     }
@@ -262,9 +259,9 @@ mod tests {
         let recent = [run(SyncKind::Full, Trigger::Manual, RunOutcome::Done, at(0))];
         let allowed_at = at(0) + TimeDelta::days(7);
         let early = Plan::TooEarly { allowed_at, kind: SyncKind::Full };
-        assert_eq!(decide(&server, &position(true), &recent, &MANUAL_FULL), early);
+        assert_eq!(decide(&server, &position(true), &recent, &asked(true, false)), early);
         assert_eq!(
-            decide(&server, &position(true), &recent, &MANUAL),
+            decide(&server, &position(true), &recent, &asked(false, false)),
             sync(SyncKind::Delta, Trigger::Manual)
         );
     }
@@ -277,7 +274,7 @@ mod tests {
         };
         let recent = [run(SyncKind::Delta, Trigger::Manual, RunOutcome::Done, at(59))];
         assert_eq!(
-            decide(&server(None, None), &open, &recent, &MANUAL),
+            decide(&server(None, None), &open, &recent, &asked(false, false)),
             sync(SyncKind::Full, Trigger::Manual)
         );
     }

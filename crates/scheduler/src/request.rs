@@ -1,4 +1,5 @@
 use adelie_model::Timestamp;
+use adelie_store::Operator;
 
 /// What a reconciler is woken for. Everything else it finds out by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub enum Request {
         force: bool,
         /// Removes the absent however many they are (field lesson L9).
         accept_removals: bool,
-        /// Who asks.
-        by: String,
+        /// Who asks, and why.
+        by: Operator,
     },
 }
 

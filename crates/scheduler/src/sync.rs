@@ -8,7 +8,7 @@ use adelie_model::{
     Cursor, RunId, RunOutcome, SyncKind, SyncPhase, SyncRun, Timestamp, TokenState, Trigger, halt,
 };
 use adelie_store::page::Record;
-use adelie_store::{Account, PageCommit, RunEnd, RunStart, SendAhead, Turn};
+use adelie_store::{Account, Operator, PageCommit, RunEnd, RunStart, SendAhead, Turn};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub(crate) struct Syncer<'a> {
     job: &'a Job<'a>,
     accept_removals: bool,
-    requested_by: Option<&'a str>,
+    requested_by: Option<&'a Operator>,
 }
 
 /// How a sync ended.
@@ -109,8 +109,14 @@ impl<'a> Syncer<'a> {
     ) -> Result<Ended, WorkError> {
         let (mut kind, mut trigger, mut restart) = (kind, trigger, restart);
         loop {
-            let requested_by = self.requested_by.map(str::to_owned);
-            let start = RunStart { kind, trigger, requested_by, restart, now: self.job.now() };
+            let start = RunStart {
+                kind,
+                trigger,
+                requested_by: self.requested_by.cloned(),
+                removals_accepted: self.accept_removals && trigger != Trigger::Recovery,
+                restart,
+                now: self.job.now(),
+            };
             let run = self.job.store().begin_run(&self.job.lease, &start).await?;
             self.job.notice(Progress::Began { kind });
             let result = self.pages_and_removals(&run).await;

@@ -1,13 +1,14 @@
 //! Changes of many devices at once.
 
 use adelie_model::{Timestamp, to_millis};
+use adelie_store::audit::{bulk_begun, bulk_undone};
 use adelie_store::{BulkChange, BulkStore, NewBulkChange, Operator, Result, Undo};
 use async_trait::async_trait;
 use sqlx::types::Json;
 
-use crate::PostgresStore;
 use crate::batch::text;
 use crate::failure::run;
+use crate::{PostgresStore, audit};
 
 #[async_trait]
 impl BulkStore for PostgresStore {
@@ -28,6 +29,7 @@ impl BulkStore for PostgresStore {
                 .bind(id)
                 .execute(&mut *transaction)
                 .await?;
+            audit::write(&mut transaction, by, &[bulk_begun(id, change)]).await?;
             transaction.commit().await?;
             Ok(id)
         })
@@ -50,15 +52,21 @@ impl BulkStore for PostgresStore {
 
     async fn set_undone(&self, id: i64, by: &Operator) -> Result<()> {
         run("keep that a change of many devices was undone", || async {
-            sqlx::query(
+            let mut transaction = self.pool.begin().await?;
+            let undone: Option<String> = sqlx::query_scalar(
                 "-- set_undone
-                 UPDATE bulk_changes SET undone_at = $2, undone_by = $3 WHERE id = $1",
+                 UPDATE bulk_changes SET undone_at = $2, undone_by = $3 WHERE id = $1 AND undone_at IS NULL
+                 RETURNING what",
             )
             .bind(id)
             .bind(to_millis(by.now))
             .bind(text(&by.name))
-            .execute(&self.pool)
+            .fetch_optional(&mut *transaction)
             .await?;
+            if let Some(what) = undone {
+                audit::write(&mut transaction, by, &[bulk_undone(id, &what)]).await?;
+            }
+            transaction.commit().await?;
             Ok(())
         })
         .await

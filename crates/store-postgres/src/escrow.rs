@@ -1,24 +1,26 @@
 //! Secrets of devices that are kept for people.
 
 use adelie_model::{EscrowId, SerialNumber, ServerId, Timestamp, to_millis};
+use adelie_store::audit::{AuditAction, secret, secret_settled};
 use adelie_store::{
     EscrowFilter, EscrowKind, EscrowState, EscrowStore, Escrowed, NewEscrow, Operator, Result, Sealed,
     StoreError,
 };
 use async_trait::async_trait;
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::PostgresStore;
 use crate::batch::text;
 use crate::failure::{Attempt, run};
 use crate::rows::{server_name, word};
 use crate::tokens::missing;
+use crate::{PostgresStore, audit};
 
 #[async_trait]
 impl EscrowStore for PostgresStore {
     async fn escrow(&self, new: &NewEscrow, by: &Operator) -> Result<()> {
         run("keep a secret of a device", || async {
+            let mut transaction = self.pool.begin().await?;
             sqlx::query(
                 "-- escrow
                  INSERT INTO escrow (id, server_id, serial, kind, secret, state, detail, created_at, created_by, since)
@@ -31,10 +33,14 @@ impl EscrowStore for PostgresStore {
             .bind(&new.secret.0)
             .bind(to_millis(by.now))
             .bind(text(&by.name))
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await
             .map_err(|error| missing(error, || StoreError::no_server(new.server)))?;
-            Ok(())
+            let server = audit::server_name(&mut transaction, new.server).await?;
+            let entry =
+                secret(AuditAction::SecretEscrowed, &server, &new.serial, new.kind, Some(new.id));
+            audit::write(&mut transaction, by, &[entry]).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }
@@ -49,6 +55,10 @@ impl EscrowStore for PostgresStore {
     ) -> Result<bool> {
         run("keep what became of a secret of a device", || async {
             let mut transaction = self.pool.begin().await?;
+            let Some(kept) = one(&mut transaction, id).await?.filter(|kept| kept.state != EscrowState::Replaced)
+            else {
+                return Ok(false);
+            };
             if state == EscrowState::Active {
                 sqlx::query(
                     "-- replace_escrow
@@ -62,11 +72,11 @@ impl EscrowStore for PostgresStore {
                 .execute(&mut *transaction)
                 .await?;
             }
-            let done = sqlx::query(
+            sqlx::query(
                 "-- settle_escrow
                  UPDATE escrow SET state = $2, detail = $3, rotate_at = $4,
                      since = CASE WHEN state = $2 THEN since ELSE $5 END
-                 WHERE id = $1 AND state <> 'replaced'",
+                 WHERE id = $1",
             )
             .bind(id.0)
             .bind(state.as_str())
@@ -75,15 +85,18 @@ impl EscrowStore for PostgresStore {
             .bind(to_millis(by.now))
             .execute(&mut *transaction)
             .await?;
+            audit::write(&mut transaction, by, &[secret_settled(&kept, state, detail)]).await?;
             transaction.commit().await?;
-            Ok(done.rows_affected() > 0)
+            Ok(true)
         })
         .await
     }
 
     async fn view_escrow(&self, id: EscrowId, rotate_at: Option<Timestamp>, by: &Operator) -> Result<bool> {
         run("keep that somebody looks at a secret of a device", || async {
-            let done = sqlx::query(
+            let mut transaction = self.pool.begin().await?;
+            let Some(kept) = one(&mut transaction, id).await? else { return Ok(false) };
+            sqlx::query(
                 "-- view_escrow
                  UPDATE escrow SET viewed_at = $2,
                      rotate_at = CASE WHEN state IN ('escrowed', 'active') THEN least(rotate_at, $3) ELSE rotate_at END
@@ -92,9 +105,13 @@ impl EscrowStore for PostgresStore {
             .bind(id.0)
             .bind(to_millis(by.now))
             .bind(rotate_at.map(to_millis))
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
-            Ok(done.rows_affected() > 0)
+            let entry =
+                secret(AuditAction::SecretViewed, &kept.server_name, &kept.serial, kept.kind, Some(id));
+            audit::write(&mut transaction, by, &[entry]).await?;
+            transaction.commit().await?;
+            Ok(true)
         })
         .await
     }
@@ -107,6 +124,7 @@ impl EscrowStore for PostgresStore {
         by: &Operator,
     ) -> Result<bool> {
         run("have a secret of a device replaced", || async {
+            let mut transaction = self.pool.begin().await?;
             let done = sqlx::query(
                 "-- rotate_escrow
                  UPDATE escrow SET rotate_at = $4
@@ -116,9 +134,16 @@ impl EscrowStore for PostgresStore {
             .bind(text(serial.as_str()))
             .bind(kind.as_str())
             .bind(to_millis(by.now))
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
-            Ok(done.rows_affected() > 0)
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let at = audit::server_name(&mut transaction, server).await?;
+            let entry = secret(AuditAction::SecretRotated, &at, serial, kind, None);
+            audit::write(&mut transaction, by, &[entry]).await?;
+            transaction.commit().await?;
+            Ok(true)
         })
         .await
     }
@@ -151,6 +176,19 @@ impl EscrowStore for PostgresStore {
         })
         .await
     }
+}
+
+/// Locked, so that two who tell what became of it come one after the other.
+async fn one(transaction: &mut PgConnection, id: EscrowId) -> Attempt<Option<Escrowed>> {
+    let found: Option<EscrowRow> = sqlx::query_as(
+        "-- escrowed_one
+         SELECT e.*, s.name AS server_name FROM escrow e JOIN mdm_servers s ON s.id = e.server_id
+         WHERE e.id = $1 FOR UPDATE OF e",
+    )
+    .bind(id.0)
+    .fetch_optional(transaction)
+    .await?;
+    found.map(EscrowRow::read).transpose()
 }
 
 #[derive(FromRow)]

@@ -4,11 +4,13 @@
 //!   is a function that may run again: deadlocks and serialization failures are tried anew, a few times.
 //! - Locks are taken in one order, so that they do not deadlock: the configuration's row, which only people's changes
 //!   lock; the MDM server's row (see `fence`), or several by their ids; then devices by serial number; then
-//!   deliveries by their numbers, and endpoints after them. Claims skip what somebody else holds.
+//!   deliveries by their numbers, and endpoints after them; the head of the audit last of all. Claims skip what somebody
+//!   else holds.
 //! - `cluster` (feature `cluster`) starts a private PostgreSQL from the installed binaries, for tests and
 //!   benchmarks.
 
 mod assign;
+mod audit;
 mod batch;
 mod beside;
 mod bulk;

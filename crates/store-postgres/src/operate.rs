@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use adelie_model::{SerialNumber, ServerId, to_millis};
 use adelie_store::Operator;
+use adelie_store::audit::{device_operated, profiles_retried};
 use adelie_store::event::{NewEvent, ProfilesRetried};
 use adelie_store::page::{self, Action, Operated, Outcome};
 use sqlx::PgPool;
 
 use crate::failure::Attempt;
 use crate::policy::policy;
-use crate::{PostgresStore, batch, fence, servers};
+use crate::{PostgresStore, audit, batch, fence, servers};
 
 /// Does what an operator asks for to devices of one MDM server.
 pub(crate) async fn devices(
@@ -23,18 +24,20 @@ pub(crate) async fn devices(
     let by = &Operator { now: to_millis(by.now), ..by.clone() };
     let mut transaction = store.pool.begin().await?;
     fence::without_lease(&mut transaction, server).await?;
+    let name = audit::server_name(&mut transaction, server).await?;
     let policy = policy(store, &mut transaction, server).await?;
     let devices = batch::load_by_serial(&mut transaction, server, serials).await?;
     let mut outcomes: HashMap<&SerialNumber, Outcome> = HashMap::with_capacity(serials.len());
-    let (mut changed, mut events) = (Vec::new(), Vec::new());
+    let (mut changed, mut events, mut entries) = (Vec::new(), Vec::new(), Vec::new());
     let mut answers = Vec::with_capacity(serials.len());
     for serial in serials {
         // What is asked for twice is done once.
         let outcome = outcomes.entry(serial).or_insert_with(|| {
             let Some(device) = devices.get(serial) else { return Outcome::Unknown };
             let (outcome, done) = page::operate(device, &policy, action, by);
-            if let Some((device, event)) = done {
-                changed.push(device);
+            if let Some((after, event)) = done {
+                entries.push(device_operated(&name, action, device, &after));
+                changed.push(after);
                 events.push(event);
             }
             outcome
@@ -45,6 +48,7 @@ pub(crate) async fn devices(
         batch::upsert(&mut transaction, server, &mut changed, None).await?;
         batch::events(&mut transaction, server, None, &events, by.now).await?;
         fence::wake(&mut transaction, server).await?;
+        audit::write(&mut transaction, by, &entries).await?;
     }
     transaction.commit().await?;
     Ok(answers)
@@ -68,6 +72,8 @@ pub(crate) async fn retry_profiles(pool: &PgPool, server: ServerId, by: &Operato
         let event = NewEvent::new("server.profiles_retried", &details);
         servers::tell(&mut transaction, server, event, by).await?;
         fence::wake(&mut transaction, server).await?;
+        let name = audit::server_name(&mut transaction, server).await?;
+        audit::write(&mut transaction, by, &[profiles_retried(&name, refused)]).await?;
     }
     transaction.commit().await?;
     Ok(refused)

@@ -2,6 +2,7 @@
 
 use adelie_model::{RevisionId, ServerId, ServerName, Timestamp, to_millis};
 use adelie_rules::Scope;
+use adelie_store::audit::{server_added, server_paused};
 use adelie_store::event::{NewEvent, OperatorAction};
 use adelie_store::{Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError};
 use async_trait::async_trait;
@@ -12,12 +13,12 @@ use sqlx::{PgConnection, PgPool};
 use crate::batch::text;
 use crate::failure::{Attempt, exists, run};
 use crate::rows::{self, ServerRow};
-use crate::{PostgresStore, batch, fence};
+use crate::{PostgresStore, audit, batch, fence};
 
 #[async_trait]
 impl ServerStore for PostgresStore {
-    async fn add_server(&self, server: &NewServer, now: Timestamp) -> Result<ServerId> {
-        run("add an MDM server", move || add(&self.pool, server, now)).await
+    async fn add_server(&self, server: &NewServer, by: &Operator) -> Result<ServerId> {
+        run("add an MDM server", move || add(&self.pool, server, by)).await
     }
 
     async fn servers(&self) -> Result<Vec<MdmServer>> {
@@ -52,7 +53,8 @@ impl ServerStore for PostgresStore {
     }
 }
 
-async fn add(pool: &PgPool, server: &NewServer, now: Timestamp) -> Attempt<ServerId> {
+async fn add(pool: &PgPool, server: &NewServer, by: &Operator) -> Attempt<ServerId> {
+    let mut transaction = pool.begin().await?;
     let id = sqlx::query_scalar(
         "-- add_server
          INSERT INTO mdm_servers (name, base_url, paused, created_at) VALUES ($1, $2, $3, $4) RETURNING id",
@@ -60,10 +62,12 @@ async fn add(pool: &PgPool, server: &NewServer, now: Timestamp) -> Attempt<Serve
     .bind(server.name.as_str())
     .bind(&server.base_url)
     .bind(server.paused)
-    .bind(to_millis(now))
-    .fetch_one(pool)
+    .bind(to_millis(by.now))
+    .fetch_one(&mut *transaction)
     .await
     .map_err(|error| exists(error, "MDM server", &server.name))?;
+    audit::write(&mut transaction, by, &[server_added(server)]).await?;
+    transaction.commit().await?;
     Ok(ServerId(id))
 }
 
@@ -101,6 +105,8 @@ async fn set_paused(pool: &PgPool, id: ServerId, paused: bool, by: &Operator) ->
         let kind = if paused { "server.paused" } else { "server.resumed" };
         let event = NewEvent::new(kind, &OperatorAction { by: by.name.clone() });
         tell(&mut transaction, id, event, by).await?;
+        let name = audit::server_name(&mut transaction, id).await?;
+        audit::write(&mut transaction, by, &[server_paused(&name, paused)]).await?;
     }
     transaction.commit().await?;
     Ok(())

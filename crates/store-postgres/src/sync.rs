@@ -6,6 +6,7 @@ use adelie_model::{
     Counts, Device, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp,
     Trigger, halt, to_millis,
 };
+use adelie_store::audit::sync_begun;
 use adelie_store::event::{self, DeviceRemoved, Ended, NewEvent};
 use adelie_store::page::{self, Answer, Intended, PagePlan};
 use adelie_store::{
@@ -20,7 +21,7 @@ use crate::beside::beside;
 use crate::failure::{Attempt, run};
 use crate::policy::policy;
 use crate::rows::{self, PositionRow, RunRow};
-use crate::{PostgresStore, batch, fence, history, intents};
+use crate::{PostgresStore, audit, batch, fence, history, intents};
 
 #[async_trait]
 impl SyncStore for PostgresStore {
@@ -165,7 +166,7 @@ async fn begin(pool: &PgPool, lease: &Lease, start: &RunStart) -> Attempt<SyncRu
     .bind(lease.server.0)
     .bind(start.kind.as_str())
     .bind(start.trigger.as_str())
-    .bind(start.requested_by.as_deref().map(batch::text))
+    .bind(start.requested_by.as_ref().map(|by| batch::text(&by.name)))
     .bind(to_millis(start.now))
     .bind(lease.epoch)
     .fetch_one(&mut *transaction)
@@ -184,6 +185,10 @@ async fn begin(pool: &PgPool, lease: &Lease, start: &RunStart) -> Attempt<SyncRu
         .bind(begun.id.0)
         .execute(&mut *transaction)
         .await?;
+    }
+    if let Some(by) = &start.requested_by {
+        let name = audit::server_name(&mut transaction, lease.server).await?;
+        audit::write(&mut transaction, &by.at(start.now), &sync_begun(&name, start, begun.id)).await?;
     }
     transaction.commit().await?;
     Ok(begun)

@@ -37,11 +37,18 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn operator(seconds: i64) -> Operator {
-    Operator { name: "kim".to_owned(), now: at(seconds) }
+    Operator::new("kim", at(seconds))
 }
 
 fn start(kind: SyncKind, seconds: i64) -> RunStart {
-    RunStart { kind, trigger: Trigger::Manual, requested_by: None, restart: false, now: at(seconds) }
+    RunStart {
+        kind,
+        trigger: Trigger::Manual,
+        requested_by: None,
+        removals_accepted: false,
+        restart: false,
+        now: at(seconds),
+    }
 }
 
 fn chain(error: &dyn Error) -> String {
@@ -68,7 +75,7 @@ async fn due(store: &PostgresStore, devices: usize) -> Result<(Lease, RevisionId
         base_url: "http://127.0.0.1:9/".to_owned(),
         paused: false,
     };
-    let server = store.add_server(&new, at(0)).await?;
+    let server = store.add_server(&new, &operator(0)).await?;
     let name = "one".parse().expect("a name");
     let revision = store.add_profile(&name, NewRevision::default(), &operator(0)).await?;
     store.set_defaults(server, &[(Scope::Any, Some(revision.name))], &operator(0)).await?;

@@ -27,7 +27,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn operator(seconds: i64) -> Operator {
-    Operator { name: "kim".to_owned(), now: at(seconds) }
+    Operator::new("kim", at(seconds))
 }
 
 fn record(number: usize, uuid: Option<&ProfileUuid>) -> Record {
@@ -75,7 +75,7 @@ async fn a_full_sync_with_assignment() {
         base_url: "http://127.0.0.1:9/".to_owned(),
         paused: false,
     };
-    let server = store.add_server(&new, at(0)).await.expect("a server");
+    let server = store.add_server(&new, &operator(0)).await.expect("a server");
     let name = "one".parse().expect("a name");
     let revision = store.add_profile(&name, NewRevision::default(), &operator(0)).await.expect("a profile");
     store
@@ -94,6 +94,7 @@ async fn a_full_sync_with_assignment() {
             kind: SyncKind::Full,
             trigger: Trigger::Manual,
             requested_by: None,
+            removals_accepted: false,
             restart: false,
             now: at(1),
         };

@@ -39,10 +39,11 @@ async fn main() -> Result<(), Failed> {
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("throughput.db");
     let store = SqliteStore::open(&path, Arc::new(ManualClock::new(now(0)))).await?;
+    let by = Operator::new("throughput", now(0));
     let server = store
         .add_server(
             &NewServer { name: "lab".parse()?, base_url: "http://127.0.0.1".to_owned(), paused: false },
-            now(0),
+            &by,
         )
         .await?;
     let LeaseAnswer::Ours(lease) =
@@ -51,7 +52,6 @@ async fn main() -> Result<(), Failed> {
         return Err("the lease of a new server is taken".into());
     };
     let name = "standard".parse()?;
-    let by = Operator { name: "throughput".to_owned(), now: now(0) };
     let revision = store.add_profile(&name, NewRevision::default(), &by).await?;
     store.set_defaults(server, &[(Scope::Any, Some(name))], &by).await?;
     let uuid = ProfileUuid("88fc4e378fc22ba0ac1dd5e2c0d8c8c3".to_owned());
@@ -202,6 +202,7 @@ fn full(seconds: i64) -> RunStart {
         kind: SyncKind::Full,
         trigger: Trigger::Manual,
         requested_by: None,
+        removals_accepted: false,
         restart: false,
         now: now(seconds),
     }

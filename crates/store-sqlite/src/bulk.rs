@@ -1,12 +1,13 @@
 //! Changes of many devices at once.
 
+use adelie_store::audit::{bulk_begun, bulk_undone};
 use adelie_store::{BulkChange, BulkStore, NewBulkChange, Operator, Result, moment};
 use async_trait::async_trait;
 use sqlx::Row;
 
-use crate::SqliteStore;
 use crate::failure::run;
 use crate::rows::{self, to_json};
+use crate::{SqliteStore, audit};
 
 #[async_trait]
 impl BulkStore for SqliteStore {
@@ -27,6 +28,7 @@ impl BulkStore for SqliteStore {
                 .bind(id)
                 .execute(&mut *transaction)
                 .await?;
+            audit::write(&mut transaction, by, &[bulk_begun(id, change)]).await?;
             transaction.commit().await?;
             Ok(id)
         })
@@ -57,15 +59,19 @@ impl BulkStore for SqliteStore {
     async fn set_undone(&self, id: i64, by: &Operator) -> Result<()> {
         run("keep that a change of many devices was undone", async {
             let mut transaction = self.write().await?;
-            sqlx::query(
+            let undone: Option<String> = sqlx::query_scalar(
                 "-- set_undone
-                 UPDATE bulk_changes SET undone_at = ?2, undone_by = ?3 WHERE id = ?1",
+                 UPDATE bulk_changes SET undone_at = ?2, undone_by = ?3 WHERE id = ?1 AND undone_at IS NULL
+                 RETURNING what",
             )
             .bind(id)
             .bind(by.now.timestamp_millis())
             .bind(&by.name)
-            .execute(&mut *transaction)
+            .fetch_optional(&mut *transaction)
             .await?;
+            if let Some(what) = undone {
+                audit::write(&mut transaction, by, &[bulk_undone(id, &what)]).await?;
+            }
             Ok(transaction.commit().await?)
         })
         .await

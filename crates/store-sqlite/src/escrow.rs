@@ -1,17 +1,18 @@
 //! Secrets of devices that are kept for people.
 
 use adelie_model::{EscrowId, SerialNumber, ServerId, Timestamp, to_millis};
+use adelie_store::audit::{AuditAction, secret, secret_settled};
 use adelie_store::{
     EscrowFilter, EscrowKind, EscrowState, EscrowStore, Escrowed, NewEscrow, Operator, Result, Sealed, moment,
 };
 use async_trait::async_trait;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
-use crate::SqliteStore;
 use crate::failure::{Attempt, exists, run};
 use crate::rows::{maybe, millis, name, word};
 use crate::servers::found;
+use crate::{SqliteStore, audit};
 
 #[async_trait]
 impl EscrowStore for SqliteStore {
@@ -34,6 +35,10 @@ impl EscrowStore for SqliteStore {
             .await
             .map_err(|error| exists(error, "secret", &new.id))?;
             found(new.server, done.rows_affected())?;
+            let server = audit::server_name(&mut transaction, new.server).await?;
+            let entry =
+                secret(AuditAction::SecretEscrowed, &server, &new.serial, new.kind, Some(new.id));
+            audit::write(&mut transaction, by, &[entry]).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -50,6 +55,10 @@ impl EscrowStore for SqliteStore {
         run("keep what became of a secret of a device", async {
             let mut transaction = self.write().await?;
             let now = to_millis(by.now).timestamp_millis();
+            let Some(kept) = one(&mut transaction, id).await?.filter(|kept| kept.state != EscrowState::Replaced)
+            else {
+                return Ok(false);
+            };
             if state == EscrowState::Active {
                 sqlx::query(
                     "-- replace_escrow
@@ -63,11 +72,11 @@ impl EscrowStore for SqliteStore {
                 .execute(&mut *transaction)
                 .await?;
             }
-            let done = sqlx::query(
+            sqlx::query(
                 "-- settle_escrow
                  UPDATE escrow SET state = ?2, detail = ?3, rotate_at = ?4,
                      since = CASE WHEN state = ?2 THEN since ELSE ?5 END
-                 WHERE id = ?1 AND state <> 'replaced'",
+                 WHERE id = ?1",
             )
             .bind(id.0)
             .bind(state.as_str())
@@ -76,8 +85,9 @@ impl EscrowStore for SqliteStore {
             .bind(now)
             .execute(&mut *transaction)
             .await?;
+            audit::write(&mut transaction, by, &[secret_settled(&kept, state, detail)]).await?;
             transaction.commit().await?;
-            Ok(done.rows_affected() > 0)
+            Ok(true)
         })
         .await
     }
@@ -85,7 +95,8 @@ impl EscrowStore for SqliteStore {
     async fn view_escrow(&self, id: EscrowId, rotate_at: Option<Timestamp>, by: &Operator) -> Result<bool> {
         run("keep that somebody looks at a secret of a device", async {
             let mut transaction = self.write().await?;
-            let done = sqlx::query(
+            let Some(kept) = one(&mut transaction, id).await? else { return Ok(false) };
+            sqlx::query(
                 "-- view_escrow
                  UPDATE escrow SET viewed_at = ?2,
                      rotate_at = CASE WHEN state IN ('escrowed', 'active')
@@ -97,8 +108,11 @@ impl EscrowStore for SqliteStore {
             .bind(millis(rotate_at))
             .execute(&mut *transaction)
             .await?;
+            let entry =
+                secret(AuditAction::SecretViewed, &kept.server_name, &kept.serial, kept.kind, Some(id));
+            audit::write(&mut transaction, by, &[entry]).await?;
             transaction.commit().await?;
-            Ok(done.rows_affected() > 0)
+            Ok(true)
         })
         .await
     }
@@ -123,8 +137,14 @@ impl EscrowStore for SqliteStore {
             .bind(to_millis(by.now).timestamp_millis())
             .execute(&mut *transaction)
             .await?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let at = audit::server_name(&mut transaction, server).await?;
+            let entry = secret(AuditAction::SecretRotated, &at, serial, kind, None);
+            audit::write(&mut transaction, by, &[entry]).await?;
             transaction.commit().await?;
-            Ok(done.rows_affected() > 0)
+            Ok(true)
         })
         .await
     }
@@ -157,6 +177,17 @@ impl EscrowStore for SqliteStore {
         })
         .await
     }
+}
+
+async fn one(transaction: &mut SqliteConnection, id: EscrowId) -> Attempt<Option<Escrowed>> {
+    let found = sqlx::query(
+        "-- escrowed_one
+         SELECT e.*, s.name AS server_name FROM escrow e JOIN mdm_servers s ON s.id = e.server_id WHERE e.id = ?1",
+    )
+    .bind(id.0)
+    .fetch_optional(transaction)
+    .await?;
+    found.as_ref().map(read).transpose()
 }
 
 fn read(row: &SqliteRow) -> Attempt<Escrowed> {

@@ -6,6 +6,7 @@
 
 mod absent;
 mod assign;
+mod audit;
 mod batch;
 mod beside;
 mod bulk;

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use adelie_model::{SerialNumber, ServerId};
+use adelie_store::Operator;
+use adelie_store::audit::{device_operated, profiles_retried};
 use adelie_store::event::{NewEvent, ProfilesRetried};
 use adelie_store::page::{self, Action, Operated, Outcome};
-use adelie_store::{Operator, StoreError};
 use sqlx::SqliteConnection;
 
 use crate::failure::Attempt;
 use crate::policy::policy;
-use crate::{SqliteStore, batch, servers};
+use crate::{SqliteStore, audit, batch, servers};
 
 /// Does it to every serial number once, and says for each what came of it.
 pub(crate) async fn devices(
@@ -21,17 +22,18 @@ pub(crate) async fn devices(
     action: &Action,
     by: &Operator,
 ) -> Attempt<Vec<Operated>> {
-    exists(transaction, server).await?;
+    let name = audit::server_name(transaction, server).await?;
     let known = batch::load(transaction, server, serials).await?;
     let policy = policy(store, transaction, server).await?;
     let mut outcomes: HashMap<&SerialNumber, Outcome> = HashMap::with_capacity(serials.len());
-    let (mut changed, mut events) = (Vec::new(), Vec::new());
+    let (mut changed, mut events, mut entries) = (Vec::new(), Vec::new(), Vec::new());
     for serial in serials {
         outcomes.entry(serial).or_insert_with(|| {
             let Some(device) = known.get(serial) else { return Outcome::Unknown };
             let (outcome, done) = page::operate(device, &policy, action, by);
-            if let Some((device, event)) = done {
-                changed.push(device);
+            if let Some((after, event)) = done {
+                entries.push(device_operated(&name, action, device, &after));
+                changed.push(after);
                 events.push(event);
             }
             outcome
@@ -41,6 +43,7 @@ pub(crate) async fn devices(
         batch::upsert(transaction, &changed, None).await?;
         batch::events(transaction, server, None, &events, by.now).await?;
         due_at_once(transaction, server).await?;
+        audit::write(transaction, by, &entries).await?;
     }
     let outcome = |serial| outcomes.get(serial).cloned().unwrap_or(Outcome::Unknown);
     Ok(serials.iter().map(|serial| Operated { serial: serial.clone(), outcome: outcome(serial) }).collect())
@@ -52,7 +55,7 @@ pub(crate) async fn profiles(
     server: ServerId,
     by: &Operator,
 ) -> Attempt<u64> {
-    exists(transaction, server).await?;
+    let name = audit::server_name(transaction, server).await?;
     let done = sqlx::query(
         "-- retry_profiles
          UPDATE published_profiles SET next_attempt_at = ?2 WHERE server_id = ?1 AND error IS NOT NULL",
@@ -67,16 +70,9 @@ pub(crate) async fn profiles(
         let event = NewEvent::new("server.profiles_retried", &details);
         servers::changed(transaction, server, event, by).await?;
         due_at_once(transaction, server).await?;
+        audit::write(transaction, by, &[profiles_retried(&name, profiles)]).await?;
     }
     Ok(profiles)
-}
-
-async fn exists(transaction: &mut SqliteConnection, server: ServerId) -> Attempt<()> {
-    let known: Option<i64> = sqlx::query_scalar("-- has_server\nSELECT id FROM mdm_servers WHERE id = ?1")
-        .bind(server.0)
-        .fetch_optional(transaction)
-        .await?;
-    known.map(drop).ok_or_else(|| StoreError::no_server(server).into())
 }
 
 async fn due_at_once(transaction: &mut SqliteConnection, server: ServerId) -> Attempt<()> {

@@ -2,6 +2,7 @@
 
 use adelie_model::{RevisionId, ServerId, ServerName, Timestamp};
 use adelie_rules::Scope;
+use adelie_store::audit::{server_added, server_paused};
 use adelie_store::event::{NewEvent, OperatorAction};
 use adelie_store::{Account, MdmServer, NewServer, Operator, Result, ServerDefault, ServerStore, StoreError};
 use async_trait::async_trait;
@@ -9,11 +10,11 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::failure::{Attempt, exists, run};
 use crate::rows::{self, to_json};
-use crate::{SqliteStore, batch};
+use crate::{SqliteStore, audit, batch};
 
 #[async_trait]
 impl ServerStore for SqliteStore {
-    async fn add_server(&self, server: &NewServer, now: Timestamp) -> Result<ServerId> {
+    async fn add_server(&self, server: &NewServer, by: &Operator) -> Result<ServerId> {
         run("add an MDM server", async {
             let mut transaction = self.write().await?;
             let id: i64 = sqlx::query_scalar(
@@ -24,10 +25,11 @@ impl ServerStore for SqliteStore {
             .bind(server.name.as_str())
             .bind(&server.base_url)
             .bind(server.paused)
-            .bind(now.timestamp_millis())
+            .bind(by.now.timestamp_millis())
             .fetch_one(&mut *transaction)
             .await
             .map_err(|error| exists(error, "MDM server", &server.name))?;
+            audit::write(&mut transaction, by, &[server_added(server)]).await?;
             transaction.commit().await?;
             Ok(ServerId(id))
         })
@@ -100,6 +102,8 @@ impl ServerStore for SqliteStore {
             let kind = if paused { "server.paused" } else { "server.resumed" };
             let event = NewEvent::new(kind, &OperatorAction { by: by.name.clone() });
             changed(&mut transaction, id, event, by).await?;
+            let name = audit::server_name(&mut transaction, id).await?;
+            audit::write(&mut transaction, by, &[server_paused(&name, paused)]).await?;
             Ok(transaction.commit().await?)
         })
         .await

@@ -4,6 +4,7 @@ use adelie_model::{
     Counts, Cursor, RunId, RunOutcome, SerialNumber, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp,
     Trigger, halt,
 };
+use adelie_store::audit::sync_begun;
 use adelie_store::event::{self, Ended};
 use adelie_store::page::{self, Answer, Intended, PagePlan};
 use adelie_store::{
@@ -17,7 +18,7 @@ use crate::beside::beside;
 use crate::failure::{Attempt, run};
 use crate::policy::policy;
 use crate::rows::{self, count, word};
-use crate::{SqliteStore, absent, batch, fence, intents, retention, webhooks};
+use crate::{SqliteStore, absent, audit, batch, fence, intents, retention, webhooks};
 
 #[async_trait]
 impl SyncStore for SqliteStore {
@@ -74,7 +75,7 @@ impl SyncStore for SqliteStore {
             .bind(lease.server.0)
             .bind(start.kind.as_str())
             .bind(start.trigger.as_str())
-            .bind(&start.requested_by)
+            .bind(start.requested_by.as_ref().map(|by| &by.name))
             .bind(start.now.timestamp_millis())
             .bind(lease.epoch)
             .fetch_one(&mut *transaction)
@@ -93,6 +94,11 @@ impl SyncStore for SqliteStore {
                 .bind(begun.id.0)
                 .execute(&mut *transaction)
                 .await?;
+            }
+            if let Some(by) = &start.requested_by {
+                let name = audit::server_name(&mut transaction, lease.server).await?;
+                let by = by.at(start.now);
+                audit::write(&mut transaction, &by, &sync_begun(&name, start, begun.id)).await?;
             }
             transaction.commit().await?;
             Ok(begun)

@@ -39,7 +39,7 @@ async fn deliveries_that_wait_are_claimed_and_settled() {
                 valid_until: None,
             },
         };
-        let kim = Operator { name: "kim".to_owned(), now: at(1) };
+        let kim = Operator::new("kim", at(1));
         let webhook = store.add_webhook(&new, &kim).await.expect("added");
         let fill = r#"INSERT INTO mdm_servers (name, base_url, paused, created_at) VALUES ('lab', 'http://127.0.0.1', 0, 5);
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)

@@ -15,6 +15,10 @@ use adelie_store_sqlite::SqliteStore;
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
+fn kim() -> Operator {
+    Operator::new("kim", Timestamp::UNIX_EPOCH)
+}
+
 async fn open(path: &Path) -> Result<SqliteStore> {
     SqliteStore::open(path, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))).await
 }
@@ -57,7 +61,7 @@ async fn a_new_database_is_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/of/adelie.db");
     let store = open(&path).await.unwrap();
-    store.add_server(&server("lab"), Timestamp::UNIX_EPOCH).await.unwrap();
+    store.add_server(&server("lab"), &kim()).await.unwrap();
     for name in ["adelie.db", "adelie.db-wal", "adelie.db-shm"] {
         assert_eq!(mode(&path.with_file_name(name)), 0o600, "{name}");
     }
@@ -70,7 +74,7 @@ async fn a_closed_database_is_one_file_and_opens_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("adelie.db");
     let store = open(&path).await.unwrap();
-    store.add_server(&server("lab"), Timestamp::UNIX_EPOCH).await.unwrap();
+    store.add_server(&server("lab"), &kim()).await.unwrap();
     assert_eq!(store.servers().await.unwrap().len(), 1);
     store.close().await;
     let files: Vec<_> =
@@ -86,7 +90,7 @@ async fn a_closed_database_is_one_file_and_opens_again() {
 async fn what_was_committed_survives_without_a_clean_end() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("adelie.db")).await.unwrap();
-    store.add_server(&server("lab"), Timestamp::UNIX_EPOCH).await.unwrap();
+    store.add_server(&server("lab"), &kim()).await.unwrap();
     let crashed = folder.path().join("crashed.db");
     for suffix in ["", "-wal"] {
         let from = folder.path().join(format!("adelie.db{suffix}"));
@@ -193,8 +197,7 @@ async fn an_older_schema_is_brought_up_to_date() {
         "by the names that they have now"
     );
     assert!(!store.installation().await.unwrap().is_nil());
-    let kim = Operator { name: "kim".to_owned(), now: Timestamp::UNIX_EPOCH };
-    store.set_paused(device.server, true, &kim).await.unwrap();
+    store.set_paused(device.server, true, &kim()).await.unwrap();
     let newest = store.events_before(&EventFilter::default(), None, 1).await.unwrap().remove(0);
     assert_eq!(newest.id.0, 901, "no number is used twice");
     store.set_paused(device.server, false, &kim).await.unwrap();
@@ -216,7 +219,7 @@ async fn a_new_database_may_be_opened_by_several_at_once() {
                 let path = path.clone();
                 tokio::spawn(async move {
                     let store = open(&path).await?;
-                    store.add_server(&server(&format!("server {number}")), Timestamp::UNIX_EPOCH).await?;
+                    store.add_server(&server(&format!("server {number}")), &kim()).await?;
                     Ok::<_, StoreError>(store)
                 })
             })
@@ -249,7 +252,7 @@ async fn leases_run_out_by_the_clock_that_was_passed_in() {
     let clock = ManualClock::new(Timestamp::UNIX_EPOCH + Duration::from_secs(5));
     let ours = SqliteStore::open_unsafe_fast(&path, Arc::new(clock.clone())).await.unwrap();
     let theirs = SqliteStore::open_unsafe_fast(&path, Arc::new(clock.clone())).await.unwrap();
-    let lab = ours.add_server(&server("lab"), Timestamp::UNIX_EPOCH).await.unwrap();
+    let lab = ours.add_server(&server("lab"), &kim()).await.unwrap();
     let minute = Duration::from_secs(60);
     assert!(matches!(ours.acquire_lease(lab, "us", minute).await.unwrap(), LeaseAnswer::Ours(_)));
     clock.advance(Duration::from_secs(59));

@@ -51,7 +51,7 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
         base_url: "http://127.0.0.1".to_owned(),
         paused: false,
     };
-    let server = store.add_server(&new, at(0)).await.expect("stored");
+    let server = store.add_server(&new, &Operator::new("kim", at(0))).await.expect("stored");
     let LeaseAnswer::Ours(lease) =
         store.acquire_lease(server, "us", Duration::from_secs(600)).await.expect("stored")
     else {
@@ -60,7 +60,7 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
     let mut revisions = HashMap::new();
     for (scope, profile) in [(Scope::Any, "phones"), (Scope::Family(DeviceFamily::Mac), "macs")] {
         let name = format!("{profile} of {name}").parse().expect("stored");
-        let by = Operator { name: "kim".to_owned(), now: at(0) };
+        let by = Operator::new("kim", at(0));
         let revision = store.add_profile(&name, NewRevision::default(), &by).await.expect("stored");
         store.set_defaults(server, &[(scope.clone(), Some(name))], &by).await.expect("stored");
         revisions.insert(scope.to_string(), revision.id);
@@ -69,6 +69,7 @@ async fn fill(store: &SqliteStore, name: &str) -> ServerId {
         kind: SyncKind::Full,
         trigger: Trigger::Manual,
         requested_by: None,
+        removals_accepted: false,
         restart: false,
         now: at(1),
     };
@@ -180,7 +181,7 @@ async fn a_rule_and_a_tag_are_found_far_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(&folder).await;
     let server = fill(&store, "first").await;
-    let by = Operator { name: "kim".to_owned(), now: at(9) };
+    let by = Operator::new("kim", at(9));
     let needle = SerialNumber::from_apple("S04321".to_owned());
     let tag: Tag = "far".parse().expect("a good tag");
     let action = Action::Tag { add: vec![tag.clone()], remove: Vec::new() };

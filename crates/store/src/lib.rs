@@ -6,12 +6,15 @@
 //! - [`page`] folds a page by serial number, merges it into what is known and decides what each device
 //!   is to have. A driver loads the rows, calls it, and writes what it returns, all in one transaction
 //!   (field lesson L1).
+//! - [`audit`] keeps what people did by hand, as a chain of hashes; what each change comes to there, and the hashes, are
+//!   worked out here, and drivers write them in the transaction of the change.
 //! - [`event`] says what happened, in types with a JSON Schema each.
 //! - [`find`] is what drivers share when they look serial numbers up.
 //! - [`seal`] turns secrets into [`Sealed`] bytes, the only form in which a driver ever sees one.
 //! - `contract` (feature `contract`) is the suite that every driver must pass.
 
 mod assign;
+pub mod audit;
 mod bulk;
 pub mod configuration;
 mod configuration_error;
@@ -24,6 +27,7 @@ pub mod event;
 pub mod find;
 mod last_rules;
 mod leases;
+mod operator;
 pub mod page;
 mod policy;
 mod profiles;
@@ -35,6 +39,7 @@ mod turn;
 mod webhooks;
 
 pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
+pub use audit::{AuditEntry, AuditFilter, AuditHead, AuditStore, NewAudit};
 pub use bulk::{BulkChange, BulkStore, NewBulkChange, Reverse, Undo};
 pub use configuration::ConfigurationStore;
 pub use configuration_error::ConfigurationError;
@@ -43,10 +48,11 @@ pub use error::{StoreError, moment};
 pub use escrow::{EscrowFilter, EscrowKind, EscrowState, EscrowStore, Escrowed, NewEscrow};
 pub use last_rules::LastRules;
 pub use leases::{Lease, LeaseAnswer, LeaseStore, WorkEnd};
+pub use operator::Operator;
 pub use policy::{Policy, Published, RuleBook, Wanted};
 pub use profiles::{ProfileStore, PublishOutcome, Revision};
 pub use seal::{MasterKey, SealError, Sealed, Vault};
-pub use servers::{Account, MdmServer, NewServer, Operator, ServerDefault, ServerStore, SyncSettings};
+pub use servers::{Account, MdmServer, NewServer, ServerDefault, ServerStore, SyncSettings};
 pub use sync::{
     AbsentCount, Committed, FullPhase, PageCommit, Retention, RunEnd, RunStart, SendAhead, SyncPosition,
     SyncStore,
@@ -72,6 +78,7 @@ pub trait Store:
     + BulkStore
     + WebhookStore
     + EscrowStore
+    + AuditStore
 {
 }
 
@@ -87,6 +94,7 @@ impl<T> Store for T where
         + BulkStore
         + WebhookStore
         + EscrowStore
+        + AuditStore
 {
 }
 

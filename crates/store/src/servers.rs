@@ -3,7 +3,7 @@ use adelie_rules::Scope;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TokenHealth};
+use crate::{Operator, Result, TokenHealth};
 
 /// One MDM server of ours, without its secrets.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,23 +117,14 @@ pub struct ServerDefault {
     pub revision: RevisionId,
 }
 
-/// Who does something by hand, and when: what is written beside every change (field lesson L32).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operator {
-    /// The name of the operating-system user, or whatever else names a person.
-    pub name: String,
-    /// The moment.
-    pub now: Timestamp,
-}
-
 /// MDM servers and their settings.
 #[async_trait]
 pub trait ServerStore: Send + Sync {
-    /// Adds an MDM server.
+    /// Adds an MDM server, and writes who did it.
     ///
     /// # Errors
     /// `Exists` when the name is taken.
-    async fn add_server(&self, server: &NewServer, now: Timestamp) -> Result<ServerId>;
+    async fn add_server(&self, server: &NewServer, by: &Operator) -> Result<ServerId>;
 
     /// All MDM servers, by name.
     async fn servers(&self) -> Result<Vec<MdmServer>>;

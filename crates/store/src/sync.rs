@@ -5,7 +5,7 @@ use adelie_model::{
 use async_trait::async_trait;
 
 use crate::page::{Answer, Intended, Ready, Record};
-use crate::{Lease, Result, Turn};
+use crate::{Lease, Operator, Result, Turn};
 
 /// Where a full sync stands that has begun and not ended. It survives its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +57,10 @@ pub struct RunStart {
     pub kind: SyncKind,
     /// Who or what asked.
     pub trigger: Trigger,
-    /// The operator who asked.
-    pub requested_by: Option<String>,
+    /// The operator who asked. Of a forced sync the audit tells, too.
+    pub requested_by: Option<Operator>,
+    /// Whether the operator has accepted the removal of all devices that Apple does not list; the audit tells of it.
+    pub removals_accepted: bool,
     /// Whether a full sync that is under way begins anew.
     pub restart: bool,
     /// The present moment.

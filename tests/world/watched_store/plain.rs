@@ -78,6 +78,13 @@ passes_on!(BulkStore {
     fn set_undone(id: i64, by: &Operator) -> ();
 });
 
+passes_on!(AuditStore {
+    fn note(entry: &NewAudit, by: &Operator) -> i64;
+    fn audit_after(filter: &AuditFilter, after: i64, limit: u32) -> Vec<AuditEntry>;
+    fn audit_before(filter: &AuditFilter, before: Option<i64>, limit: u32) -> Vec<AuditEntry>;
+    fn audit_head() -> AuditHead;
+});
+
 passes_on!(WebhookStore {
     fn installation() -> Uuid;
     fn profile_of(revision: RevisionId) -> Option<(ProfileName, u32)>;

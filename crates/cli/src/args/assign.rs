@@ -36,9 +36,6 @@ pub enum Assign {
     Hold {
         #[command(flatten)]
         devices: Serials,
-        /// Why, for those who look later
-        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = values::reason)]
-        reason: String,
         /// At one MDM server only
         #[arg(long, value_name = "NAME")]
         server: Option<ServerName>,

@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
+mod audit;
 mod device;
 mod escrow;
 mod events;
@@ -20,6 +21,7 @@ mod values;
 mod webhook;
 
 pub use assign::Assign;
+pub use audit::{Audit, AuditWhich};
 pub use device::{Device, Matching, Serials};
 pub use escrow::{ActivationLock, OneDevice, Password, WhichKept};
 pub use events::{Events, Which};
@@ -78,6 +80,17 @@ pub struct Global {
     /// Print JSON: one object, or one object per line for lists
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
+    /// Why, for those who look later: kept in the audit with every change that the command makes
+    #[arg(
+        long,
+        env = "ADELIE_REASON",
+        hide_env_values = true,
+        global = true,
+        value_name = "TEXT",
+        value_parser = values::reason,
+        help_heading = "Global options"
+    )]
+    pub reason: Option<String>,
     /// What to log to stderr, like `info` or `adelie_dep=debug`
     #[arg(
         long,
@@ -144,6 +157,9 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
+    /// Audit: who did what by hand, and whether nothing of that was changed
+    #[command(subcommand)]
+    Audit(Audit),
     /// Events: list, follow, show, types, schema
     #[command(subcommand)]
     Events(Events),

@@ -17,7 +17,7 @@ pub enum Profile {
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
         /// What it is about, for those who look later
-        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = values::reason)]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = values::note)]
         note: String,
     },
     /// List enrollment profiles
@@ -49,7 +49,7 @@ Examples:
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
         /// What is otherwise, for those who look later
-        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = values::reason)]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = values::note)]
         note: String,
         /// Give it to so many percent of the devices at first; `adelie profile rollout` goes on
         #[arg(long, value_name = "PERCENT", default_value_t = 100, hide_default_value = true, value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -91,7 +91,7 @@ It ends with 2 when there is a difference, else with 0.")]
         #[arg(long, value_name = "N")]
         to: Option<u32>,
         /// Why, for those who look later
-        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = values::reason)]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = values::note)]
         note: String,
     },
     /// Go on with a revision that some devices have already, or stop it

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use adelie_model::{AssignState, DeviceFamily, DriftMode, ProfileName, Timestamp, to_millis};
 use adelie_rules::Scope;
+use adelie_store::AuditHead;
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use url::Url;
 
@@ -105,13 +106,34 @@ fn number(text: &str, most: u32) -> Result<u32, String> {
     }
 }
 
-/// A reason is shown in tables and kept with every event, so that it is one line of moderate length.
+/// A note is shown in tables and kept with every revision, so that it is one line of moderate length.
+pub fn note(text: &str) -> Result<String, String> {
+    one_line(text, 200)
+}
+
+/// A reason is kept with every entry in the audit.
 pub fn reason(text: &str) -> Result<String, String> {
+    one_line(text, 500)
+}
+
+fn one_line(text: &str, most: usize) -> Result<String, String> {
     let text = text.trim();
-    if text.chars().any(char::is_control) || text.chars().count() > 200 {
-        return Err("it must be one line of at most 200 characters".to_owned());
+    if text.chars().any(char::is_control) || text.chars().count() > most {
+        return Err(format!("it must be one line of at most {most} characters"));
     }
     Ok(text.to_owned())
+}
+
+/// A number and a hash, as `adelie audit verify` prints them.
+pub fn audit_head(text: &str) -> Result<AuditHead, String> {
+    let form = || format!("{text:?} is no head of the audit; it looks like 42: and 64 hex digits");
+    let (number, hash) = text.trim().split_once(':').ok_or_else(form)?;
+    let number = number.parse().ok().filter(|number| *number >= 0).ok_or_else(form)?;
+    let hash = hash.to_ascii_lowercase();
+    if hash.len() != 64 || !hash.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Err(form());
+    }
+    Ok(AuditHead { number, hash })
 }
 
 pub fn default_profile(text: &str) -> Result<DefaultProfile, String> {

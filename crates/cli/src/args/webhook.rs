@@ -29,9 +29,6 @@ Examples:
     Pause {
         #[command(flatten)]
         endpoint: Endpoint,
-        /// Why, for the others
-        #[arg(long, value_name = "TEXT", value_parser = values::reason, default_value = "")]
-        reason: String,
     },
     /// Send again, all that has waited too
     Resume {

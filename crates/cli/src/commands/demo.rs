@@ -155,7 +155,7 @@ impl Walk {
         let context = &self.context;
         let name: ServerName = "lab".parse()?;
         let new = NewServer { name: name.clone(), base_url: self.url.clone(), paused: false };
-        context.store.add_server(&new, context.clock.now()).await?;
+        context.store.add_server(&new, &context.operator()).await?;
         let server = context.server(&name).await?;
         let (key, stored) = token::make_key(context, &server).await?;
         context.store.add_token_key(&stored).await?;
@@ -208,7 +208,7 @@ impl Walk {
 
     async fn sync(&self, server: &MdmServer, what: &str, expected: u64) -> anyhow::Result<Report> {
         let bar = Bar::new(what, self.context.out.json, Some(expected));
-        let by = self.context.operator().name;
+        let by = self.context.operator();
         let request = Request::Sync { full: false, force: true, accept_removals: false, by };
         let result = self.engine.work(server.id, &request, &bar, &self.stop).await;
         bar.finish();

@@ -4,7 +4,7 @@ use adelie_rules::Finding;
 use adelie_store::RuleBook;
 use serde_json::json;
 
-use crate::commands::webhook;
+use crate::commands::{audit, webhook};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::health;
@@ -41,6 +41,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<Exit> {
                 checks.extend(rules(&context).await?);
                 checks.extend(profiles(&context).await?);
                 checks.extend(webhooks(&context).await?);
+                checks.push(chain(&context).await?);
             }
             Err(error) => checks.push(Check {
                 name: "database".to_owned(),
@@ -101,6 +102,24 @@ async fn key(context: &Context) -> Check {
             fix: Some("put the key file of this database back, from your backup".to_owned()),
         },
     }
+}
+
+/// The end of the audit; `adelie audit verify` looks at all of it.
+async fn chain(context: &Context) -> anyhow::Result<Check> {
+    let name = "audit".to_owned();
+    Ok(match audit::verify_end(context).await? {
+        Ok(0) => good(&name, "it is empty, and so is its head"),
+        Ok(entries) => {
+            let entries = count(entries, "entry fits", "entries fit");
+            good(&name, &format!("its last {entries}, and its head does"))
+        }
+        Err(broken) => Check {
+            name,
+            good: false,
+            finding: broken.to_string(),
+            fix: Some("find out who could write to the database; docs/audit.md says what to do".to_owned()),
+        },
+    })
 }
 
 async fn webhooks(context: &Context) -> anyhow::Result<Vec<Check>> {

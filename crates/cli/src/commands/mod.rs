@@ -2,6 +2,7 @@
 
 mod activation_lock;
 mod assign;
+mod audit;
 mod changes;
 mod demo;
 mod device;
@@ -64,6 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Apply(command) => plan::apply(Context::open(settings).await?, &command).await,
         Command::Export(command) => plan::export(Context::open(settings).await?, &command).await,
         Command::Changes { limit } => changes::run(Context::open(settings).await?, limit).await,
+        Command::Audit(command) => audit::run(Context::open(settings).await?, command).await,
         Command::Events(command) => match events::explain(out, &command) {
             Some(done) => done,
             None => events::run(Context::open(settings).await?, command).await,

@@ -6,6 +6,7 @@ mod write;
 use std::collections::HashMap;
 
 use adelie_model::{RuleId, Timestamp};
+use adelie_store::audit::edited;
 use adelie_store::configuration::{Change, Changed, Configuration, Needed, Version, edits};
 use adelie_store::{ConfigurationStore, Operator, Result, StoreError};
 use async_trait::async_trait;
@@ -13,9 +14,8 @@ use sqlx::PgPool;
 use sqlx::types::Json;
 
 pub(crate) use self::load::{Servers, load};
-use crate::PostgresStore;
 use crate::failure::{Attempt, run};
-use crate::rows;
+use crate::{PostgresStore, audit, rows};
 
 #[async_trait]
 impl ConfigurationStore for PostgresStore {
@@ -64,6 +64,7 @@ async fn configure(
     }
     let version = before.version.next();
     write::edits(&mut transaction, &edits, version, by).await?;
+    audit::write(&mut transaction, by, &edited(&before, &edits)).await?;
     transaction.commit().await?;
     Ok(version)
 }

@@ -1,6 +1,7 @@
 //! Endpoints and their secrets.
 
 use adelie_model::{DeliveryId, ServerId, Timestamp, WebhookId, WebhookSecretId, to_millis};
+use adelie_store::audit::{webhook_added, webhook_changed, webhook_removed, webhook_tested};
 use adelie_store::event::{NewEvent, WebhookDisabled, webhook_touched};
 use adelie_store::{
     NewWebhook, Operator, Sealed, SealedSecret, StoreError, Webhook, WebhookChange, WebhookFormat,
@@ -10,6 +11,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::fan_out::ring;
+use crate::audit;
 use crate::batch::{self, text};
 use crate::failure::{Attempt, exists};
 use crate::rows::{small, word};
@@ -35,6 +37,7 @@ pub(super) async fn add(pool: &PgPool, new: &NewWebhook, by: &Operator) -> Attem
     let id = WebhookId(id);
     add_secret(&mut transaction, id, &new.secret, by).await?;
     tell(&mut transaction, webhook_touched("webhook.added", id, &new.url, None, by), by.now).await?;
+    audit::write(&mut transaction, by, &[webhook_added(id, new)]).await?;
     transaction.commit().await?;
     Ok(id)
 }
@@ -165,6 +168,7 @@ pub(super) async fn change(
 ) -> Attempt<bool> {
     let mut transaction = pool.begin().await?;
     let known = known(&mut transaction, id).await?;
+    let entry = webhook_changed(id, &known.url, known.state, change);
     let (kind, reason) = match change {
         WebhookChange::Pause { reason } if known.state != WebhookState::Paused => {
             set_state(&mut transaction, id, WebhookState::Paused, reason, by.now).await?;
@@ -182,6 +186,7 @@ pub(super) async fn change(
         WebhookChange::Pause { .. } | WebhookChange::Resume => return Ok(false),
     };
     tell(&mut transaction, webhook_touched(kind, id, &known.url, reason, by), by.now).await?;
+    audit::write(&mut transaction, by, &[entry]).await?;
     transaction.commit().await?;
     Ok(true)
 }
@@ -279,6 +284,7 @@ pub(super) async fn remove(pool: &PgPool, id: WebhookId, by: &Operator) -> Attem
         .execute(&mut *transaction)
         .await?;
     tell(&mut transaction, webhook_touched("webhook.removed", id, &known.url, None, by), by.now).await?;
+    audit::write(&mut transaction, by, &[webhook_removed(id, &known.url, known.state)]).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -301,6 +307,8 @@ pub(super) async fn test(pool: &PgPool, id: WebhookId, by: &Operator) -> Attempt
     .bind(batch::value(&event.data).into_owned())
     .fetch_one(&mut *transaction)
     .await?;
+    let delivery = DeliveryId(delivery);
+    audit::write(&mut transaction, by, &[webhook_tested(id, &known.url, delivery)]).await?;
     transaction.commit().await?;
-    Ok(DeliveryId(delivery))
+    Ok(delivery)
 }

@@ -1,13 +1,14 @@
 //! Deliveries that are sent again.
 
 use adelie_model::{DeliveryId, ServerId, Timestamp, WebhookId, to_millis};
+use adelie_store::audit::webhook_replayed;
 use adelie_store::event::{NewEvent, WebhookReplayed};
 use adelie_store::{Operator, Replay};
 use sqlx::{PgConnection, PgPool};
 
 use super::fan_out::{about, add_deliveries, ring, wants};
-use crate::batch;
 use crate::failure::Attempt;
+use crate::{audit, batch};
 
 /// A delivery as if it had just been written. Who is at it has lost its claim.
 macro_rules! anew {
@@ -32,6 +33,7 @@ pub(super) async fn replay(pool: &PgPool, which: &Replay, by: &Operator) -> Atte
         let details = WebhookReplayed { by: by.name.clone(), deliveries };
         let event = NewEvent::new("webhook.replayed", &details);
         batch::events(&mut transaction, None::<ServerId>, None, &[event], now).await?;
+        audit::write(&mut transaction, by, &[webhook_replayed(which, deliveries)]).await?;
     }
     transaction.commit().await?;
     Ok(deliveries)

@@ -64,7 +64,7 @@ async fn a_change_waits_for_the_pages_of_the_servers_that_it_concerns() {
         base_url: "http://127.0.0.1:9/".to_owned(),
         paused: false,
     };
-    let other = store.add_server(&new, at(0)).await.expect("added");
+    let other = store.add_server(&new, &operator(0)).await.expect("added");
     let mut connection = database.connection().await;
     let mut page = connection.begin().await.expect("a transaction");
     sqlx::query("SELECT id FROM mdm_servers WHERE id = $1 FOR NO KEY UPDATE")

@@ -6,15 +6,16 @@ mod write;
 use std::collections::HashMap;
 
 use adelie_model::RuleId;
+use adelie_store::audit::edited;
 use adelie_store::configuration::{Change, Changed, Configuration, Needed, Version, edits};
 use adelie_store::{ConfigurationStore, Operator, Result, moment};
 use async_trait::async_trait;
 use sqlx::Row;
 
 pub(crate) use self::load::{Servers, load};
-use crate::SqliteStore;
 use crate::failure::{Attempt, run};
 use crate::rows::{self, count};
+use crate::{SqliteStore, audit};
 
 #[async_trait]
 impl ConfigurationStore for SqliteStore {
@@ -39,6 +40,7 @@ impl ConfigurationStore for SqliteStore {
             }
             let version = before.version.next();
             write::edits(&mut transaction, &edits, version, by).await?;
+            audit::write(&mut transaction, by, &edited(&before, &edits)).await?;
             transaction.commit().await?;
             Ok(version)
         })

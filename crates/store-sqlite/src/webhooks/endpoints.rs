@@ -1,6 +1,7 @@
 //! Endpoints and their secrets.
 
 use adelie_model::{DeliveryId, ServerId, Timestamp, WebhookId, WebhookSecretId};
+use adelie_store::audit::{webhook_added, webhook_changed, webhook_removed, webhook_tested};
 use adelie_store::event::{NewEvent, WebhookDisabled, webhook_touched};
 use adelie_store::{
     NewWebhook, Operator, Sealed, SealedSecret, StoreError, Webhook, WebhookChange, WebhookFormat,
@@ -9,9 +10,9 @@ use adelie_store::{
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use crate::batch;
 use crate::failure::{Attempt, exists};
 use crate::rows::{self, count, maybe, to_json, word};
+use crate::{audit, batch};
 
 /// Adds an endpoint, and tells the others.
 pub(super) async fn add(
@@ -37,6 +38,7 @@ pub(super) async fn add(
     let id = WebhookId(id);
     add_secret(transaction, id, &new.secret, by).await?;
     tell(transaction, webhook_touched("webhook.added", id, &new.url, None, by), by.now).await?;
+    audit::write(transaction, by, &[webhook_added(id, new)]).await?;
     Ok(id)
 }
 
@@ -148,6 +150,7 @@ pub(super) async fn change(
     by: &Operator,
 ) -> Attempt<bool> {
     let known = known(transaction, id).await?;
+    let entry = webhook_changed(id, &known.url, known.state, change);
     let (kind, reason) = match change {
         WebhookChange::Pause { reason } if known.state != WebhookState::Paused => {
             set_state(transaction, id, WebhookState::Paused, reason, by.now).await?;
@@ -165,6 +168,7 @@ pub(super) async fn change(
         WebhookChange::Pause { .. } | WebhookChange::Resume => return Ok(false),
     };
     tell(transaction, webhook_touched(kind, id, &known.url, reason, by), by.now).await?;
+    audit::write(transaction, by, &[entry]).await?;
     Ok(true)
 }
 
@@ -259,7 +263,9 @@ pub(super) async fn remove(transaction: &mut SqliteConnection, id: WebhookId, by
         .bind(id.0)
         .execute(&mut *transaction)
         .await?;
-    tell(transaction, webhook_touched("webhook.removed", id, &known.url, None, by), by.now).await
+    tell(transaction, webhook_touched("webhook.removed", id, &known.url, None, by), by.now).await?;
+    audit::write(transaction, by, &[webhook_removed(id, &known.url, known.state)]).await?;
+    Ok(())
 }
 
 /// Writes a test event with its delivery, which nobody else gets.
@@ -279,9 +285,11 @@ pub(super) async fn test(
     )
     .bind(id.0)
     .bind(by.now.timestamp_millis())
-    .fetch_one(transaction)
+    .fetch_one(&mut *transaction)
     .await?;
-    Ok(DeliveryId(delivery))
+    let delivery = DeliveryId(delivery);
+    audit::write(transaction, by, &[webhook_tested(id, &known.url, delivery)]).await?;
+    Ok(delivery)
 }
 
 /// Whether an endpoint wants to be told of pages.

@@ -1,13 +1,14 @@
 //! Deliveries that are sent again.
 
 use adelie_model::{DeliveryId, ServerId, Timestamp, WebhookId};
+use adelie_store::audit::webhook_replayed;
 use adelie_store::event::{NewEvent, WebhookReplayed};
 use adelie_store::{Operator, Replay};
 use sqlx::SqliteConnection;
 
 use super::fan_out::{add_deliveries, wants};
-use crate::batch;
 use crate::failure::Attempt;
+use crate::{audit, batch};
 
 /// A delivery as if it had just been written. Who is at it has lost its claim.
 macro_rules! anew {
@@ -33,6 +34,7 @@ pub(super) async fn replay(
         let details = WebhookReplayed { by: by.name.clone(), deliveries };
         let event = NewEvent::new("webhook.replayed", &details);
         batch::events(transaction, None::<ServerId>, None, &[event], by.now).await?;
+        audit::write(transaction, by, &[webhook_replayed(which, deliveries)]).await?;
     }
     Ok(deliveries)
 }

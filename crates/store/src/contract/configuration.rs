@@ -31,7 +31,7 @@ pub async fn a_change_leads_to_the_next_version(fixture: &dyn Fixture) -> Case {
     assert_eq!(store.changes(9).await?, []);
     let changes = [add_profile("one"), add_rule(rule("macs", &["family=mac"], "one"))];
     assert_eq!(store.configure(&changes, Some(Version(1)), &operator(5)).await?, Version(2));
-    let by = Operator { name: "O'Neil".to_owned(), now: at(6) };
+    let by = Operator::new("O'Neil", at(6));
     assert_eq!(store.configure(&[add_profile("two")], None, &by).await?, Version(3));
     assert_eq!(store.configure(&[], None, &operator(7)).await?, Version(3), "nothing is no change");
     let same =

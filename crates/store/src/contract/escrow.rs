@@ -5,7 +5,10 @@ use uuid::Uuid;
 
 use super::world::{World, add_server, at, operator, serial};
 use super::{Case, Fixture};
-use crate::{EscrowFilter, EscrowKind, EscrowState, Escrowed, NewEscrow, Result, Sealed, Store, StoreError};
+use crate::{
+    AuditFilter, EscrowFilter, EscrowKind, EscrowState, Escrowed, NewEscrow, Result, Sealed, Store,
+    StoreError,
+};
 
 fn secret(world: &World, device: &str, kind: EscrowKind, number: u128) -> NewEscrow {
     NewEscrow {
@@ -37,6 +40,11 @@ pub async fn a_secret_is_kept_before_anybody_is_told(fixture: &dyn Fixture) -> C
     assert_eq!((kept.state, kept.detail.as_str()), (EscrowState::Escrowed, ""));
     assert_eq!((kept.created_at, kept.created_by.as_str(), kept.since), (at(1), "kim", at(1)));
     assert_eq!((kept.viewed_at, kept.rotate_at), (None, None));
+
+    let told = fixture.store().audit_after(&AuditFilter::default(), 0, 100).await?;
+    let of_it = told.iter().filter(|entry| entry.action.starts_with("secret."));
+    let of_it: Vec<_> = of_it.map(|entry| (entry.action.as_str(), entry.object.name.as_str())).collect();
+    assert_eq!(of_it, [("secret.escrowed", "A")]);
 
     let nowhere = NewEscrow { server: ServerId(4711), ..secret(&world, "A", EscrowKind::BypassCode, 2) };
     let error = world.store.escrow(&nowhere, &operator(2)).await.expect_err("no such MDM server");
@@ -110,6 +118,11 @@ pub async fn whoever_looks_at_a_secret_brings_its_end_nearer(fixture: &dyn Fixtu
     assert!(store.rotate_escrow(world.server, &a.serial, a.kind, &operator(11)).await?);
     assert!(!store.rotate_escrow(world.server, &a.serial, EscrowKind::BypassCode, &operator(11)).await?);
     assert_eq!(store.escrowed(&due(11), None, 10).await?[0].id, a.id);
+    let told = world.store.audit_after(&AuditFilter::default(), 0, 100).await?;
+    let of_it = told.iter().filter(|entry| entry.action.starts_with("secret."));
+    let of_it: Vec<_> = of_it.map(|entry| entry.action.as_str().replace("secret.", "")).collect();
+    let expected = ["escrowed", "settled", "viewed", "escrowed", "settled", "viewed", "rotated"];
+    assert_eq!(of_it, expected, "what did nothing is not told");
     // One that nobody has looked at, and that need not be replaced, stays without an end.
     let c = secret(&world, "C", EscrowKind::BypassCode, 3);
     store.escrow(&c, &operator(12)).await?;

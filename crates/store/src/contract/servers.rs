@@ -15,9 +15,9 @@ fn new(name: &str) -> NewServer {
 /// A name is taken once; the second attempt says so and changes nothing.
 pub async fn a_server_is_added_once_and_listed_by_name(fixture: &dyn Fixture) -> Case {
     let store = fixture.store();
-    let west = store.add_server(&new("west"), at(1)).await?;
-    let east = store.add_server(&new("east"), at(2)).await?;
-    let taken = store.add_server(&new("west"), at(3)).await;
+    let west = store.add_server(&new("west"), &operator(1)).await?;
+    let east = store.add_server(&new("east"), &operator(2)).await?;
+    let taken = store.add_server(&new("west"), &operator(3)).await;
     assert!(matches!(taken, Err(StoreError::Exists { name, .. }) if name == "west"));
 
     let servers = store.servers().await?;
@@ -240,7 +240,7 @@ pub async fn the_account_is_kept(fixture: &dyn Fixture) -> Case {
 pub async fn moments_are_kept_to_the_millisecond(fixture: &dyn Fixture) -> Case {
     let store = fixture.store();
     let fine = at(0) + chrono::TimeDelta::microseconds(999);
-    let id = store.add_server(&new("fine"), fine).await?;
+    let id = store.add_server(&new("fine"), &operator(0).at(fine)).await?;
     assert_eq!(store.server_by_id(id).await?.expect("it exists").created_at, at(0));
     Ok(())
 }

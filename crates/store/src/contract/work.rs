@@ -54,7 +54,7 @@ pub async fn a_server_without_token_or_paused_has_no_work(fixture: &dyn Fixture)
         paused: false,
     };
     let store = &*world.store;
-    let bare = store.add_server(&bare, at(0)).await?;
+    let bare = store.add_server(&bare, &operator(0)).await?;
     rest(&world, 1).await?;
     assert_eq!(work(store, 5).await?, [world.server]);
     store.set_paused(world.server, true, &operator(5)).await?;

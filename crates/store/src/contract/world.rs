@@ -123,12 +123,19 @@ pub(super) fn settlement(serial: &SerialNumber, state: AssignState) -> Settlemen
 
 /// The operator of the suite, at a moment.
 pub(super) fn operator(seconds: i64) -> Operator {
-    Operator { name: "kim".to_owned(), now: at(seconds) }
+    Operator::new("kim", at(seconds))
 }
 
 /// A run that the schedule begins.
 pub(super) fn start(kind: SyncKind, seconds: i64) -> RunStart {
-    RunStart { kind, trigger: Trigger::Schedule, requested_by: None, restart: false, now: at(seconds) }
+    RunStart {
+        kind,
+        trigger: Trigger::Schedule,
+        requested_by: None,
+        removals_accepted: false,
+        restart: false,
+        now: at(seconds),
+    }
 }
 
 /// What Apple says of single devices in a read-back.
@@ -148,7 +155,7 @@ pub(super) async fn add_server(store: &dyn Store, name: &str) -> Result<ServerId
         base_url: "https://mdmenrollment.apple.com".to_owned(),
         paused: false,
     };
-    let server = store.add_server(&new, at(0)).await?;
+    let server = store.add_server(&new, &operator(0)).await?;
     let (key, token) = token(server, 1);
     store.add_token_key(&key).await?;
     store.import_token(&token, TokenState::Valid, at(0)).await?;

@@ -22,7 +22,7 @@ pub async fn run(context: Context, command: Assign) -> anyhow::Result<Exit> {
         Assign::Retry { devices, server, state, force } => {
             retry::run(&context, &devices, server.as_ref(), state, force).await
         }
-        Assign::Hold { devices, reason, server } => hold(&context, &devices, server.as_ref(), reason).await,
+        Assign::Hold { devices, server } => hold(&context, &devices, server.as_ref()).await,
         Assign::Unhold { devices, server } => {
             let serials = serials::required(&devices)?;
             let places = operate::places(&context, &serials, server.as_ref()).await?;
@@ -48,12 +48,8 @@ pub async fn run(context: Context, command: Assign) -> anyhow::Result<Exit> {
 }
 
 /// Holds devices. A reason that somebody gave is replaced by another reason only, and not by none.
-async fn hold(
-    context: &Context,
-    devices: &Serials,
-    server: Option<&ServerName>,
-    reason: String,
-) -> anyhow::Result<Exit> {
+async fn hold(context: &Context, devices: &Serials, server: Option<&ServerName>) -> anyhow::Result<Exit> {
+    let reason = context.reason();
     let serials = serials::required(devices)?;
     let places = operate::places(context, &serials, server).await?;
     let holds = holds(context, &serials, &places).await?;

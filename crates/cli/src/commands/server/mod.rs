@@ -34,7 +34,7 @@ pub async fn run(context: Context, command: Server) -> anyhow::Result<Exit> {
 async fn add(context: &Context, name: ServerName, base_url: &Url, paused: bool) -> anyhow::Result<Exit> {
     let base_url = base_url.as_str().trim_end_matches('/').to_owned();
     let new = NewServer { name, base_url, paused };
-    let id = match context.store.add_server(&new, context.clock.now()).await {
+    let id = match context.store.add_server(&new, &context.operator()).await {
         Ok(id) => id,
         Err(error @ StoreError::Exists { .. }) => {
             return Err(wrong(error.to_string(), format!("see it with `adelie server show {}`", new.name)));

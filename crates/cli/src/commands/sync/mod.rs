@@ -35,7 +35,7 @@ pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
         full: command.full || command.accept_removals,
         force: command.force || command.accept_removals,
         accept_removals: command.accept_removals,
-        by: context.operator().name,
+        by: context.operator(),
     };
     let engine = context.engine().await?;
     let stop = CancellationToken::new();

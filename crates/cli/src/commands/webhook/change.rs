@@ -6,7 +6,8 @@ use crate::context::Context;
 use crate::exit::Exit;
 
 /// Nothing is sent until it is resumed.
-pub async fn pause(context: &Context, text: &str, reason: String) -> anyhow::Result<Exit> {
+pub async fn pause(context: &Context, text: &str) -> anyhow::Result<Exit> {
+    let reason = context.reason();
     change(context, text, &WebhookChange::Pause { reason }, "paused; what happens meanwhile waits for it")
         .await
 }

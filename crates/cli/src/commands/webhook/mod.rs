@@ -32,7 +32,7 @@ pub async fn run(context: Context, command: Webhook) -> anyhow::Result<Exit> {
         Webhook::Add(command) => add::run(&context, &command).await,
         Webhook::List => list::list(&context).await,
         Webhook::Show { endpoint } => list::show(&context, &endpoint.endpoint).await,
-        Webhook::Pause { endpoint, reason } => change::pause(&context, &endpoint.endpoint, reason).await,
+        Webhook::Pause { endpoint } => change::pause(&context, &endpoint.endpoint).await,
         Webhook::Resume { endpoint } => change::resume(&context, &endpoint.endpoint).await,
         Webhook::Remove { endpoint } => change::remove(&context, &endpoint.endpoint).await,
         Webhook::Test { endpoint } => test::run(&context, &endpoint.endpoint).await,

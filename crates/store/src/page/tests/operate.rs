@@ -6,7 +6,7 @@ use crate::page::{Action, Outcome};
 use serde_json::json;
 
 fn by(seconds: i64) -> Operator {
-    Operator { name: "kim".to_owned(), now: at(seconds) }
+    Operator::new("kim", at(seconds))
 }
 
 fn hold(reason: &str) -> Action {

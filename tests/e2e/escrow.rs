@@ -13,7 +13,7 @@ const REASON: [&str; 2] = ["--reason", "ticket 4711"];
 
 /// The codes of a device as somebody sees who has a reason.
 fn codes(world: &World, serial: &str) -> Vec<Value> {
-    world.objects(&[&["activation-lock", "code", serial, "--json"][..], &REASON].concat())
+    world.objects(&[&["activation-lock", "code", serial][..], &REASON].concat())
 }
 
 fn lock(world: &World, serial: &str, code: i32) -> Value {
@@ -52,10 +52,10 @@ on_both_databases! {
         assert_eq!(code.len(), 31);
         let listed = world.run(&["activation-lock", "list"]).exits(0);
         assert!(listed.stdout.contains(&mac) && !listed.stdout.contains(&code), "{listed}");
-        assert!(world.objects(&["activation-lock", "list", "--json"])[0]["viewed_at"].is_string());
+        assert!(world.objects(&["activation-lock", "list"])[0]["viewed_at"].is_string());
         let bytes = stored(&world);
         assert!(!holds(&bytes, code.as_bytes()), "the code is not sealed");
-        let hash = world.object(&["activation-lock", "new", "--of", &code, "--json"]);
+        let hash = world.object(&["activation-lock", "new", "--of", &code]);
         let hash = text(&hash, "escrow_key");
         assert!(!holds(&bytes, hash.as_bytes()), "the hash is stored");
         assert_eq!(world.apple.mentions(mark, LOCK, hash), 1, "Apple has the hash of another code");
@@ -104,13 +104,13 @@ on_both_databases! {
         assert!(command.contains("SetAutoAdminPassword") && command.contains("GUID-1"), "{command}");
         assert!(command.contains(text(&first, "command_uuid")));
         make(&plist).exits(2).complains("choose another file");
-        assert_eq!(world.objects(&["password", "list", "--json"]).len(), 1, "nothing is kept for nothing");
+        assert_eq!(world.objects(&["password", "list"]).len(), 1, "nothing is kept for nothing");
 
-        let show = || world.objects(&[&["password", "show", &mac, "--json"][..], &REASON].concat());
+        let show = || world.objects(&[&["password", "show", &mac][..], &REASON].concat());
         world.run(&["password", "show", &mac]).exits(2).complains("needs a reason");
         let id = text(&first, "id").to_owned();
         world.run(&["password", "settle", &id]).exits(0);
-        let before = world.objects(&["password", "list", "--json"]);
+        let before = world.objects(&["password", "list"]);
         let shown = show();
         let password = text(&shown[0], "password").to_owned();
         assert!(password.len() >= 15, "{password}");
@@ -118,9 +118,9 @@ on_both_databases! {
         assert!(!holds(&stored(&world), password.as_bytes()), "the password is not sealed");
         assert!(!command.contains(&password));
 
-        assert!(world.objects(&["password", "list", "--due", "--json"]).is_empty());
+        assert!(world.objects(&["password", "list", "--due"]).is_empty());
         world.run(&["password", "rotate", &mac]).exits(0).complains("password make");
-        assert_eq!(world.objects(&["password", "list", "--due", "--json"]).len(), 1);
+        assert_eq!(world.objects(&["password", "list", "--due"]).len(), 1);
         let second = make(&world.path("second.plist")).exits(0).object();
         assert_eq!(show().len(), 2, "until its fate is known, either may be the one");
         world.run(&["password", "settle", text(&second, "id")]).exits(0);
@@ -133,7 +133,7 @@ on_both_databases! {
         kill_at(&world, "password.escrowed",
             &["password", "make", &mac, "--guid", "GUID-1", "--out", &world.path("third.plist")]);
         assert_eq!(show().len(), 2);
-        let third = world.objects(&["password", "list", "--json"]);
+        let third = world.objects(&["password", "list"]);
         let third = third.iter().find(|one| text(one, "state") == "escrowed").expect("the third");
         world.run(&["password", "settle", text(third, "id"), "--refused", "never sent"]).exits(0);
         assert_eq!(show().len(), 1);
@@ -142,17 +142,17 @@ on_both_databases! {
     /// What else a token is good for: signing for access management, beta programs, account-driven enrollment.
     fn the_other_uses_of_a_token(database) {
         let world = World::synced(database, 5);
-        let jwt = world.object(&["token", "jwt", "lab", "--json"]);
+        let jwt = world.object(&["token", "jwt", "lab"]);
         assert_eq!(text(&jwt, "jwt").split('.').count(), 3);
         let plain = world.run(&["token", "jwt", "lab"]).exits(0).stdout;
         assert_ne!(plain.trim(), text(&jwt, "jwt"), "each is good once");
         world.run(&["token", "jwt", "lab", "--service-type", "com.example"]).exits(2).complains("com.apple.maid");
 
-        let programs = world.objects(&["server", "beta-tokens", "lab", "--json"]);
+        let programs = world.objects(&["server", "beta-tokens", "lab"]);
         assert!(programs.len() > 1 && !text(&programs[0], "token").is_empty(), "{programs:?}");
 
         let url = |args: &[&str]| {
-            let object = world.object(&[&["server", "enrollment-url", "lab", "--json"][..], args].concat());
+            let object = world.object(&[&["server", "enrollment-url", "lab"][..], args].concat());
             object["mdm_service_discovery_url"].as_str().map(str::to_owned)
         };
         assert_eq!(url(&[]), None);

@@ -28,7 +28,7 @@ pub use events::{Events, Which};
 pub use plan::{Apply, Export, Folder, Plan};
 pub use profile::{Import, Profile, SkipKeys, Step};
 pub use rule::{Conditions, Facts, Patch, Rule};
-pub use server::{EnrollmentUrl, OwnSettings, Server};
+pub use server::{OwnSettings, Server, UrlChange};
 pub use sync::{Sync, SyncCommand};
 pub use values::{DefaultProfile, Setting, Since};
 pub use webhook::{AddWebhook, Format, Signing, Webhook};

@@ -52,7 +52,7 @@ Examples:
         /// Its name
         name: ServerName,
         #[command(flatten)]
-        change: EnrollmentUrl,
+        change: UrlChange,
     },
     /// Neither sync nor assign by itself
     Pause {
@@ -68,7 +68,7 @@ Examples:
 
 /// What is done about the address of account-driven enrollment; without an option it is shown.
 #[derive(Debug, Args)]
-pub struct EnrollmentUrl {
+pub struct UrlChange {
     /// The https address of the service discovery file
     #[arg(long, value_name = "URL", conflicts_with = "remove")]
     pub set: Option<Url>,

@@ -4,14 +4,14 @@ use adelie_model::ServerName;
 use serde_json::json;
 use url::Url;
 
-use crate::args::EnrollmentUrl;
+use crate::args::UrlChange;
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 use crate::words::{minute, optional_time};
 
 /// Shows, sets or takes away where devices of the organization's Managed Apple Accounts find the MDM service (protocol
 /// section 3.13).
-pub async fn run(context: &Context, name: &ServerName, change: &EnrollmentUrl) -> anyhow::Result<Exit> {
+pub async fn run(context: &Context, name: &ServerName, change: &UrlChange) -> anyhow::Result<Exit> {
     let server = context.server(name).await?;
     if let Some(url) = &change.set {
         https(url)?;

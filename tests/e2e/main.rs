@@ -7,6 +7,7 @@ mod harness;
 mod account_commands;
 mod assign_commands;
 mod assignments;
+mod audit;
 mod copies;
 mod crash;
 mod cursors;

@@ -1,5 +1,7 @@
 //! What only PostgreSQL can get wrong: several processes, other schemas, servers that go away.
 
+#[path = "postgres/audit.rs"]
+mod audit;
 mod common;
 #[path = "postgres/configuration.rs"]
 mod configuration;

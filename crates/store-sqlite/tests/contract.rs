@@ -8,7 +8,7 @@ use adelie_store::Store;
 use adelie_store::contract::{Fixture, StoredEvent};
 use adelie_store_sqlite::SqliteStore;
 use async_trait::async_trait;
-use sqlx::Connection;
+use sqlx::{AssertSqlSafe, Connection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
@@ -44,6 +44,12 @@ impl TempDatabase {
         let store = open(&folder).await;
         Self { folder, store }
     }
+
+    /// A connection past the store.
+    async fn connection(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.folder.path().join("adelie.db"));
+        SqliteConnection::connect_with(&options).await.expect("the database of the test")
+    }
 }
 
 #[async_trait]
@@ -56,10 +62,20 @@ impl Fixture for TempDatabase {
         Arc::new(open(&self.folder).await)
     }
 
+    async fn past(&self, statements: &str) -> Result<(), String> {
+        let done = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut self.connection().await).await;
+        done.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn unlock_audit(&self) {
+        let drop = "DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted;
+            DROP TRIGGER audit_is_not_replaced; DROP TRIGGER audit_head_goes_forward;
+            DROP TRIGGER audit_head_is_not_deleted";
+        self.past(drop).await.expect("the triggers are there");
+    }
+
     async fn events(&self) -> Vec<StoredEvent> {
-        let options = SqliteConnectOptions::new().filename(self.folder.path().join("adelie.db"));
-        let mut connection =
-            SqliteConnection::connect_with(&options).await.expect("the database of the test");
+        let mut connection = self.connection().await;
         let rows: Vec<(String, Option<String>, String)> =
             sqlx::query_as("SELECT kind, serial, data FROM events ORDER BY id")
                 .fetch_all(&mut connection)

@@ -38,10 +38,27 @@ pub fn cases(world: &World) -> Vec<Case> {
         settings(world),
         databases(world),
         webhooks(world),
+        audit(world),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn audit(world: &World) -> Vec<Case> {
+    let long = "x".repeat(501);
+    let taken = world.write("audit.jsonl", "");
+    vec![
+        case("reason that is too long", &["server", "pause", "lab", "--reason", &long], &["one line", "500"]),
+        case("entry that is not there", &["audit", "show", "4711"], &["no entry 4711", "audit list"]),
+        case("entry without a number", &["audit", "show", "0"], &["0"]),
+        case("unknown action", &["audit", "list", "--action", "sever.*"], &["sever.*", "docs/audit.md"]),
+        case("time of no kind", &["audit", "list", "--since", "yesterday"], &["yesterday"]),
+        case("head without a hash", &["audit", "verify", "--head", "42"], &["42", "64 hex digits"]),
+        case("head with half a hash", &["audit", "verify", "--head", "42:00ff"], &["64 hex digits"]),
+        case("export over a file", &["audit", "export", "--out", &taken], &["is there already"]),
+        case("export into no folder", &["audit", "export", "--out", "nowhere/a.jsonl"], &["nowhere/a.jsonl"]),
+    ]
 }
 
 fn webhooks(world: &World) -> Vec<Case> {

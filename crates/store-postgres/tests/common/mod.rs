@@ -8,7 +8,7 @@ use adelie_store::contract::{Fixture, StoredEvent};
 use adelie_store_postgres::PostgresStore;
 use adelie_store_postgres::cluster::{Cluster, ClusterError};
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// It stops with the process, although statics are never dropped.
 static CLUSTER: LazyLock<Result<Cluster, ClusterError>> = LazyLock::new(Cluster::start);
@@ -65,6 +65,17 @@ impl Fixture for Database {
 
     async fn another(&self) -> Arc<dyn Store> {
         Arc::new(PostgresStore::connect(&self.url).await.expect("it opens twice"))
+    }
+
+    async fn past(&self, statements: &str) -> Result<(), String> {
+        let done = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut self.connection().await).await;
+        done.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn unlock_audit(&self) {
+        self.past("ALTER TABLE audit DISABLE TRIGGER USER; ALTER TABLE audit_head DISABLE TRIGGER USER")
+            .await
+            .expect("the tables are there");
     }
 
     async fn events(&self) -> Vec<StoredEvent> {

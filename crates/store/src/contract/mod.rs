@@ -11,6 +11,7 @@
 //! Each case becomes a test of its own, with its name. Cases know traits only, never a driver.
 
 pub mod assign;
+pub mod audit;
 pub mod bulk;
 pub mod concurrency;
 pub mod configuration;
@@ -58,6 +59,12 @@ pub trait Fixture: Send + Sync {
 
     /// Everything in the table of events, in the order of ids.
     async fn events(&self) -> Vec<StoredEvent>;
+
+    /// Runs statements past the store; what the database says when it refuses.
+    async fn past(&self, statements: &str) -> Result<(), String>;
+
+    /// Takes away what keeps the audit from being changed.
+    async fn unlock_audit(&self);
 }
 
 /// An event as it stands in the database.
@@ -153,6 +160,16 @@ macro_rules! contract_tests {
                 a_rule_changed_meanwhile_decides_intended_pages,
                 a_tag_decides_and_outlasts_an_absence,
                 devices_are_listed_by_profile_and_by_rule,
+            }
+            audit {
+                every_change_by_hand_has_its_entry,
+                what_changes_nothing_has_no_entry,
+                a_change_and_its_entry_are_one,
+                many_writers_make_one_chain,
+                entries_are_neither_changed_nor_deleted,
+                tampering_is_found,
+                entries_are_found_and_paged,
+                any_text_is_kept_as_it_was_hashed,
             }
             bulk {
                 the_last_change_is_undone_first,

@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::context::Context;
-use crate::process::{cargo, program, say};
+use crate::process::{Program, cargo, program, say};
 
 /// The targets in `fuzz/targets`.
 const TARGETS: [&str; 4] = ["p7m", "token_json", "device_json", "retry_after"];
@@ -39,16 +39,16 @@ pub(crate) fn long(context: &Context, seconds: &str, target: Option<&str>) -> Re
 
 fn for_seconds(context: &Context, seconds: u32, targets: &[&str]) -> Result<()> {
     let programs = build(context)?;
-    // As many at once as there are processors.
+    let runs = targets.iter().map(|target| Run::new(context, &programs, target, seconds));
+    let mut runs = runs.collect::<Result<Vec<_>>>()?;
     let at_once = thread::available_parallelism().map_or(1, usize::from);
-    for some in targets.chunks(at_once) {
-        let ended: Vec<Result<()>> = thread::scope(|scope| {
-            let started: Vec<_> =
-                some.iter().map(|target| scope.spawn(|| fuzz(context, &programs, target, seconds))).collect();
-            let panicked = || anyhow!("the thread that watched a target panicked");
-            started.into_iter().map(|one| one.join().map_err(|_| panicked()).and_then(|done| done)).collect()
-        });
-        ended.into_iter().collect::<Result<Vec<()>>>()?;
+    while !runs.is_empty() {
+        let some: Vec<Run> = runs.drain(..at_once.min(runs.len())).collect();
+        let watched = some.into_iter().map(|run| thread::spawn(move || run.to_its_end(seconds)));
+        let ended: Vec<_> = watched.collect::<Vec<_>>().into_iter().map(thread::JoinHandle::join).collect();
+        for one in ended {
+            one.map_err(|_| anyhow!("the thread that watched a target panicked"))??;
+        }
     }
     Ok(())
 }
@@ -85,33 +85,49 @@ fn host(context: &Context) -> Result<String> {
     host.map(str::to_owned).context("rustc does not tell for which machine it builds")
 }
 
-/// Runs one target. What it learns stays in the build folder; an input that fails is kept there and named.
-fn fuzz(context: &Context, programs: &Path, target: &str, seconds: u32) -> Result<()> {
-    let learnt = programs.join("corpus").join(target);
-    let findings = programs.join("findings").join(target);
-    for folder in [&learnt, &findings] {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+/// One target that is about to run.
+struct Run {
+    target: String,
+    program: Program,
+    findings: PathBuf,
+}
+
+impl Run {
+    /// What it learns stays in the build folder; an input that fails is kept there, too.
+    fn new(context: &Context, programs: &Path, target: &str, seconds: u32) -> Result<Self> {
+        let learnt = programs.join("corpus").join(target);
+        let findings = programs.join("findings").join(target);
+        for folder in [&learnt, &findings] {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        let options = [
+            format!("-max_total_time={seconds}"),
+            format!("-max_len={LONGEST}"),
+            format!("-artifact_prefix={}/", findings.display()),
+            // One input that takes so many seconds is a finding, too.
+            "-timeout=10".to_owned(),
+            "-print_final_stats=1".to_owned(),
+            "-verbosity=0".to_owned(),
+            learnt.display().to_string(),
+            format!("fuzz/corpus/{target}"),
+        ];
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let program = program(context, programs.join(target), &options);
+        Ok(Self { target: target.to_owned(), program, findings })
     }
-    let options = [
-        format!("-max_total_time={seconds}"),
-        format!("-max_len={LONGEST}"),
-        format!("-artifact_prefix={}/", findings.display()),
-        // One input that takes so many seconds is a finding, too.
-        "-timeout=10".to_owned(),
-        "-print_final_stats=1".to_owned(),
-        "-verbosity=0".to_owned(),
-        learnt.display().to_string(),
-        format!("fuzz/corpus/{target}"),
-    ];
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let (well, said) = program(context, programs.join(target), &options).said()?;
-    if !well {
-        bail!(
-            "target `{target}` has found something\n{said}\nhint: mend it, and keep the input from {} in fuzz/corpus/{target}",
-            findings.display()
-        );
+
+    fn to_its_end(self, seconds: u32) -> Result<()> {
+        let Self { target, program, findings } = self;
+        let (well, said) = program.said()?;
+        if !well {
+            bail!(
+                "target `{target}` has found something\n{said}\nhint: mend it, and keep the input from {} in \
+                 fuzz/corpus/{target}",
+                findings.display()
+            );
+        }
+        let inputs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        say(&format!("    {target}: {} inputs in {seconds} s, nothing found", inputs.map_or("?", str::trim)));
+        Ok(())
     }
-    let inputs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-    say(&format!("    {target}: {} inputs in {seconds} s, nothing found", inputs.map_or("?", str::trim)));
-    Ok(())
 }

@@ -4,7 +4,8 @@
 //!   is a function that may run again: deadlocks and serialization failures are tried anew, a few times.
 //! - Locks are taken in one order, so that they do not deadlock: the configuration's row, which only people's changes
 //!   lock; the MDM server's row (see `fence`), or several by their ids; then devices by serial number; then
-//!   deliveries by their numbers, and endpoints after them. Claims skip what somebody else holds.
+//!   deliveries by their numbers, and endpoints after them. Claims skip what somebody else holds. Sealing
+//!   anew locks rows of one table, by their ids, and nothing before or after them.
 //! - `cluster` (feature `cluster`) starts a private PostgreSQL from the installed binaries, for tests and
 //!   benchmarks.
 
@@ -21,6 +22,7 @@ mod failure;
 mod fence;
 mod history;
 mod intents;
+mod keys;
 mod leases;
 mod open;
 mod operate;

@@ -8,7 +8,7 @@ use adelie_store::Store;
 use adelie_store::contract::{Fixture, StoredEvent};
 use adelie_store_sqlite::SqliteStore;
 use async_trait::async_trait;
-use sqlx::Connection;
+use sqlx::{AssertSqlSafe, Connection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
@@ -44,6 +44,12 @@ impl TempDatabase {
         let store = open(&folder).await;
         Self { folder, store }
     }
+
+    /// A connection past the store.
+    async fn connection(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.folder.path().join("adelie.db"));
+        SqliteConnection::connect_with(&options).await.expect("the database of the test")
+    }
 }
 
 #[async_trait]
@@ -57,12 +63,9 @@ impl Fixture for TempDatabase {
     }
 
     async fn events(&self) -> Vec<StoredEvent> {
-        let options = SqliteConnectOptions::new().filename(self.folder.path().join("adelie.db"));
-        let mut connection =
-            SqliteConnection::connect_with(&options).await.expect("the database of the test");
         let rows: Vec<(String, Option<String>, String)> =
             sqlx::query_as("SELECT kind, serial, data FROM events ORDER BY id")
-                .fetch_all(&mut connection)
+                .fetch_all(&mut self.connection().await)
                 .await
                 .expect("the database of the test");
         rows.into_iter()
@@ -72,6 +75,20 @@ impl Fixture for TempDatabase {
                 data: serde_json::from_str(&data).expect("the database of the test"),
             })
             .collect()
+    }
+
+    async fn binary_columns(&self) -> Vec<(String, String)> {
+        sqlx::query_as(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND c.type NOT IN ('TEXT', 'INTEGER', 'BIGINT', 'BOOLEAN', 'TIMESTAMP')",
+        )
+        .fetch_all(&mut self.connection().await)
+        .await
+        .expect("the schema")
+    }
+
+    async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection().await).await.expect("done");
     }
 }
 

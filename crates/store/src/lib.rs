@@ -21,6 +21,7 @@ mod devices;
 mod error;
 pub mod event;
 pub mod find;
+mod keys;
 mod last_rules;
 mod leases;
 pub mod page;
@@ -39,11 +40,12 @@ pub use configuration::ConfigurationStore;
 pub use configuration_error::ConfigurationError;
 pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount, StoredEvent};
 pub use error::{StoreError, moment};
+pub use keys::{KeyStore, Resealed};
 pub use last_rules::LastRules;
 pub use leases::{Lease, LeaseAnswer, LeaseStore, WorkEnd};
 pub use policy::{Policy, Published, RuleBook, Wanted};
 pub use profiles::{ProfileStore, PublishOutcome, Revision};
-pub use seal::{MasterKey, SealError, Sealed, Vault};
+pub use seal::{Keyring, MasterKey, MasterKeys, SealError, Sealed, Vault};
 pub use servers::{Account, MdmServer, NewServer, Operator, ServerDefault, ServerStore, SyncSettings};
 pub use sync::{
     AbsentCount, Committed, FullPhase, PageCommit, Retention, RunEnd, RunStart, SendAhead, SyncPosition,
@@ -60,6 +62,7 @@ pub use webhooks::{
 /// Everything stored, behind one handle. `adelie` picks the driver; nobody else knows which it is.
 pub trait Store:
     ServerStore
+    + KeyStore
     + TokenStore
     + ProfileStore
     + ConfigurationStore
@@ -74,6 +77,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: ServerStore
+        + KeyStore
         + TokenStore
         + ProfileStore
         + ConfigurationStore

@@ -8,7 +8,7 @@ use adelie_store::contract::{Fixture, StoredEvent};
 use adelie_store_postgres::PostgresStore;
 use adelie_store_postgres::cluster::{Cluster, ClusterError};
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// It stops with the process, although statics are never dropped.
 static CLUSTER: LazyLock<Result<Cluster, ClusterError>> = LazyLock::new(Cluster::start);
@@ -74,5 +74,19 @@ impl Fixture for Database {
                 .await
                 .expect("events");
         rows.into_iter().map(|(kind, serial, data)| StoredEvent { kind, serial, data }).collect()
+    }
+
+    async fn binary_columns(&self) -> Vec<(String, String)> {
+        sqlx::query_as(
+            "SELECT table_name::text, column_name::text FROM information_schema.columns
+             WHERE table_schema = current_schema() AND data_type = 'bytea'",
+        )
+        .fetch_all(&mut self.connection().await)
+        .await
+        .expect("the schema")
+    }
+
+    async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection().await).await.expect("done");
     }
 }

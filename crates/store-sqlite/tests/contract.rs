@@ -80,7 +80,7 @@ impl Fixture for TempDatabase {
     async fn binary_columns(&self) -> Vec<(String, String)> {
         sqlx::query_as(
             "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
-             WHERE t.type = 'table' AND c.type NOT IN ('TEXT', 'INTEGER', 'BIGINT', 'BOOLEAN', 'TIMESTAMP')",
+             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND c.type NOT IN ('TEXT', 'INTEGER', 'BIGINT', 'BOOLEAN', 'TIMESTAMP')",
         )
         .fetch_all(&mut self.connection().await)
         .await

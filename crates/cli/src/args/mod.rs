@@ -10,6 +10,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 mod assign;
 mod device;
 mod events;
+mod key;
 mod plan;
 mod profile;
 mod rule;
@@ -21,6 +22,7 @@ mod webhook;
 pub use assign::Assign;
 pub use device::{Device, Matching, Serials};
 pub use events::{Events, Which};
+pub use key::Key;
 pub use plan::{Apply, Export, Folder, Plan};
 pub use profile::{Import, Profile, SkipKeys, Step};
 pub use rule::{Conditions, Facts, Patch, Rule};
@@ -142,6 +144,9 @@ pub enum Command {
     /// Webhooks: endpoints, their deliveries, replay, a receiver for trying out
     #[command(subcommand)]
     Webhook(Webhook),
+    /// Keys that seal the secrets of the database: show, make, rotate
+    #[command(subcommand)]
+    Key(Key),
     /// Run the service: sync, assign and deliver by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do

@@ -7,6 +7,7 @@ mod device;
 mod doctor;
 mod events;
 mod help;
+mod key;
 mod plan;
 mod profile;
 mod rule;
@@ -21,7 +22,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Args, Command, Events, Webhook};
+use crate::args::{Args, Command, Events, Key, Webhook};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 use crate::output::Output;
@@ -35,7 +36,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         _ => {}
     }
     let stores = match &args.command {
-        Command::Simulator(_) | Command::Demo(_) => false,
+        Command::Simulator(_) | Command::Demo(_) | Command::Key(Key::Make { .. }) => false,
         Command::Profile(command) => command.stores(),
         Command::Events(Events::Types | Events::Schema) | Command::Webhook(Webhook::Listen { .. }) => false,
         _ => true,
@@ -64,6 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             Some(done) => done,
             None => webhook::run(Context::open(settings).await?, command).await,
         },
+        Command::Key(command) => key::run(settings, out, command).await,
         Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
         Command::Doctor => doctor::run(settings).await,
         Command::Simulator(command) => simulator::run(out, *command).await,

@@ -43,8 +43,14 @@ impl Keyring {
     /// # Errors
     /// Those of the source; [`SealError::WrongKey`] when a master key is missing.
     pub async fn open(source: Arc<dyn VaultSource>) -> Result<Self, SealError> {
-        let current = RwLock::new(Arc::new(source.read().await?));
-        Ok(Self { source, current, reading: Mutex::default() })
+        let vault = source.read().await?;
+        Ok(Self::new(source, vault))
+    }
+
+    /// A keyring that begins with what was read already.
+    #[must_use]
+    pub fn new(source: Arc<dyn VaultSource>, vault: Vault) -> Self {
+        Self { source, current: RwLock::new(Arc::new(vault)), reading: Mutex::default() }
     }
 
     /// Opens a secret of that place.

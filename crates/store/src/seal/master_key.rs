@@ -62,13 +62,13 @@ pub struct MasterKeys {
 }
 
 impl MasterKeys {
-    /// Reads one key per line; empty lines count for nothing. `from` says for people where the text comes from.
+    /// Reads one key per line, or several with blanks between them, because not every environment can hold lines. `from`
+    /// says for people where the text comes from.
     ///
     /// # Errors
-    /// [`SealError::BadKey`] when a line is no key, or when there is none.
+    /// [`SealError::BadKey`] when one of them is no key, or when there is none.
     pub fn parse(text: &str, from: impl Into<String>) -> Result<Self, SealError> {
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
-        let keys = lines.map(MasterKey::parse).collect::<Result<Vec<_>, _>>()?;
+        let keys = text.split_whitespace().map(MasterKey::parse).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
             return Err(SealError::BadKey);
         }

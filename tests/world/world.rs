@@ -12,8 +12,8 @@ use adelie_scheduler::{Connector, Engine, Settings, WorkError, secrets};
 use adelie_simulator::{Simulator, TokenShape};
 use adelie_store::seal::StoredDataKey;
 use adelie_store::{
-    Keyring, MasterKey, MasterKeys, NewServer, NewServerToken, Operator, SealError, Sealed, Store, StoreError,
-    StoredKey, Vault,
+    Keyring, MasterKey, MasterKeys, NewServer, NewServerToken, Operator, SealError, Sealed, Store,
+    StoreError, StoredKey, Vault,
 };
 use adelie_store_sqlite::SqliteStore;
 use adelie_token::TokenKey;

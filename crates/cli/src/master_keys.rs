@@ -147,7 +147,9 @@ impl Place {
 
     fn unusable(&self, why: &str) -> SealError {
         let fix = match self {
-            Self::Variable(_) => "set it to the text of the key: one line of a file that `adelie key make` makes",
+            Self::Variable(_) => {
+                "set it to the text of the key: one line of a file that `adelie key make` makes"
+            }
             Self::File(_) => {
                 "check ADELIE_MASTER_KEY_FILE, or master_key_file in adelie.toml, and that this user may read the file"
             }

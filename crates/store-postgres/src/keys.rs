@@ -98,11 +98,7 @@ impl KeyStore for PostgresStore {
     }
 }
 
-async fn change_data_keys(
-    pool: &PgPool,
-    before: &[StoredDataKey],
-    after: &[StoredDataKey],
-) -> Attempt<bool> {
+async fn change_data_keys(pool: &PgPool, before: &[StoredDataKey], after: &[StoredDataKey]) -> Attempt<bool> {
     let mut transaction = pool.begin().await?;
     // An empty table has no row to lock. Who reads is not held up.
     sqlx::query("-- lock_data_keys\nLOCK TABLE data_keys IN SHARE ROW EXCLUSIVE MODE")

@@ -65,7 +65,8 @@ impl KeyStore for SqliteStore {
     async fn reseal(&self, column: Column, values: &[Resealed]) -> Result<u64> {
         run("seal secrets anew", async {
             let Column { table, column, row } = column;
-            let update = format!("-- reseal\nUPDATE {table} SET {column} = ?3 WHERE {row} = ?1 AND {column} = ?2");
+            let update =
+                format!("-- reseal\nUPDATE {table} SET {column} = ?3 WHERE {row} = ?1 AND {column} = ?2");
             let mut transaction = self.write().await?;
             let mut done = 0;
             for value in values {

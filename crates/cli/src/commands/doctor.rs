@@ -124,7 +124,10 @@ async fn keys(context: &Context) -> anyhow::Result<Vec<Check>> {
         checks.push(Check {
             name: "data keys".to_owned(),
             good: false,
-            finding: format!("{} nothing that Adelie has sealed", count(*damaged, "secret is", "secrets are")),
+            finding: format!(
+                "{} nothing that Adelie has sealed",
+                count(*damaged, "secret is", "secrets are")
+            ),
             fix: Some("`adelie key rotate` names the rows; restore them from a backup".to_owned()),
         });
     }

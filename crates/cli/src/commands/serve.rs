@@ -78,7 +78,9 @@ async fn forget_data_keys(context: Context, stop: CancellationToken) {
     loop {
         match reseal::forget_unused(&*context.store, context.clock.now()).await {
             Ok(0) => {}
-            Ok(forgotten) => tracing::info!(forgotten, "data keys that sealed nothing any more are forgotten"),
+            Ok(forgotten) => {
+                tracing::info!(forgotten, "data keys that sealed nothing any more are forgotten")
+            }
             Err(error) => tracing::warn!(
                 error = adelie_scheduler::chain(&error),
                 "the store could not forget old data keys; it is tried again"

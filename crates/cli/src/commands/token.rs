@@ -236,7 +236,8 @@ fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
 async fn open_keys(keyring: &Keyring, stored: &[StoredKey]) -> anyhow::Result<Vec<TokenKey>> {
     let mut keys = Vec::with_capacity(stored.len());
     for key in stored {
-        let private = keyring.unseal(TOKEN_PRIVATE_KEY.at(key.id.0), &key.private_key).await.map_err(refused)?;
+        let private =
+            keyring.unseal(TOKEN_PRIVATE_KEY.at(key.id.0), &key.private_key).await.map_err(refused)?;
         keys.push(TokenKey::from_parts(&key.certificate, &private)?);
     }
     Ok(keys)

@@ -59,7 +59,8 @@ impl Keys {
 
     /// Puts so many values into every sealed column, each of which says its place, at an MDM server of their own.
     async fn fill(&self, store: &dyn Store, name: &str, values: u32) -> Result<(), Failed> {
-        let new = NewServer { name: server_name(name), base_url: "https://example.com".into(), paused: false };
+        let new =
+            NewServer { name: server_name(name), base_url: "https://example.com".into(), paused: false };
         let server = store.add_server(&new, at(0)).await?;
         let base = u128::from(server.0.unsigned_abs()) << 64;
         for number in 1..=values {
@@ -166,8 +167,7 @@ pub async fn values_are_exchanged_while_they_are_what_they_were(fixture: &dyn Fi
     let store = &world.store;
     let id = Uuid::from_u128(7);
     let value = |byte| Sealed(vec![1, byte, byte]);
-    let revision =
-        |text: &str| NewRevision { secrets: Some((id, value(1))), ..says(text) };
+    let revision = |text: &str| NewRevision { secrets: Some((id, value(1))), ..says(text) };
     let name = profile_name("shared");
     store.add_profile(&name, revision("one"), &operator(1)).await?;
     let change = crate::configuration::Change::Revise {

@@ -86,12 +86,7 @@ impl StoredDataKey {
     }
 }
 
-fn seal(
-    key: &Key,
-    version: u32,
-    master: &MasterKey,
-    entropy: &dyn Entropy,
-) -> Result<Vec<u8>, SealError> {
+fn seal(key: &Key, version: u32, master: &MasterKey, entropy: &dyn Entropy) -> Result<Vec<u8>, SealError> {
     let id = master.id();
     let bound_to = bound_to(WITH_VERSION, version, &id);
     let sealed = cipher::encrypt(master.key(), &bound_to, key.as_slice(), entropy)?;

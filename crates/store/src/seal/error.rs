@@ -29,7 +29,9 @@ pub enum SealError {
         fix: String,
     },
     /// A data key does not open, although the master key is the right one.
-    #[error("data key {0} does not open: its row was changed or copied from elsewhere; restore it from a backup")]
+    #[error(
+        "data key {0} does not open: its row was changed or copied from elsewhere; restore it from a backup"
+    )]
     DamagedDataKey(u32),
     /// The database has no data key of this version.
     #[error(

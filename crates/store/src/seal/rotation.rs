@@ -23,10 +23,8 @@ pub fn begin(
     now: Timestamp,
 ) -> Result<Vec<StoredDataKey>, SealError> {
     let first = masters.first().ok_or(SealError::BadKey)?;
-    let mut after = before
-        .iter()
-        .map(|key| key.clone().under(first, masters, entropy))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut after =
+        before.iter().map(|key| key.clone().under(first, masters, entropy)).collect::<Result<Vec<_>, _>>()?;
     let newest = after.last().ok_or(SealError::DamagedDataKey(1))?;
     if newest.completed_at.is_some() {
         after.push(StoredDataKey::fresh(newest.version + 1, first, entropy, now)?);

@@ -111,8 +111,7 @@ fn what_older_versions_have_sealed_opens() {
     let text = format!("data key under {id}");
     let bound_to = [&[WITHOUT_VERSION], text.as_bytes()].concat();
     let sealed = cipher::encrypt(setup.master.key(), &bound_to, key.as_slice(), &setup.entropy);
-    setup.stored[0].sealed =
-        [id.as_bytes(), b":", &[WITHOUT_VERSION], &sealed.expect("sealed")].concat();
+    setup.stored[0].sealed = [id.as_bytes(), b":", &[WITHOUT_VERSION], &sealed.expect("sealed")].concat();
     let old = sealed_before_numbers(&key, HERE, &setup.entropy);
     assert_eq!(old.key_version(), Some(1));
     assert_eq!(setup.vault().unseal(HERE, &old).expect("opens").as_slice(), b"old secret");

@@ -6,7 +6,8 @@ use std::time::Duration;
 use adelie_model::{Clock, Entropy, SeededEntropy, Timestamp, WebhookId, WebhookSecretId};
 use adelie_store::seal::StoredDataKey;
 use adelie_store::{
-    DeliveryOutcome, Keyring, MasterKey, MasterKeys, SealedSecret, Vault, Webhook, WebhookFormat, WebhookState,
+    DeliveryOutcome, Keyring, MasterKey, MasterKeys, SealedSecret, Vault, Webhook, WebhookFormat,
+    WebhookState,
 };
 use adelie_webhook::{Pump, PumpSettings, PumpTools, Secret, Sender, SenderOptions, seal_secret};
 use async_trait::async_trait;

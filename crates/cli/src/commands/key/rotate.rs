@@ -31,7 +31,8 @@ pub async fn run(context: &Context, to: Option<&Path>) -> anyhow::Result<Exit> {
         .sum();
     let bar = progress::counting("sealing", "secrets", waiting, context.out.json);
     let told = |count| bar.inc(count);
-    let outcome = reseal::all(&*context.store, &begun.vault, &*context.entropy, &told).await.map_err(refused)?;
+    let outcome =
+        reseal::all(&*context.store, &begun.vault, &*context.entropy, &told).await.map_err(refused)?;
     bar.finish_and_clear();
     halt::point("key.sealed");
     complete(context, version).await?;
@@ -157,7 +158,8 @@ async fn begin(context: &Context, place: &Place, change: Option<&Move>) -> anyho
             Some(change) => change.both(keys)?,
             None => keys,
         };
-        let after = rotation::begin(&before, &keys, &*context.entropy, context.clock.now()).map_err(refused)?;
+        let after =
+            rotation::begin(&before, &keys, &*context.entropy, context.clock.now()).map_err(refused)?;
         if after != before && !context.store.change_data_keys(&before, &after).await? {
             // Somebody else rotates, too. What came of it is the next beginning.
             continue;
@@ -184,7 +186,9 @@ fn tell(context: &Context, begun: &Begun, sealed: u64) -> anyhow::Result<()> {
     let what = if begun.fresh {
         format!("sealed {secrets} anew under the fresh data key {version}")
     } else {
-        format!("sealed {secrets} anew: the rotation to data key {version}, which had begun before, is complete")
+        format!(
+            "sealed {secrets} anew: the rotation to data key {version}, which had begun before, is complete"
+        )
     };
     context.out.line(&format!("{what}; all data keys are under master key {}", begun.master))
 }

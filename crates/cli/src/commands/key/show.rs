@@ -50,7 +50,10 @@ pub async fn run(context: &Context) -> anyhow::Result<Exit> {
             let used = if number == 0 { "" } else { " (not used, because another place comes first)" };
             out.line(&format!("master keys in {place}{used}: {said}"))?;
         }
-        out.table(&["data key", "under master key", "made", "secrets", "state"], rows(&stored, &counts, newest))?;
+        out.table(
+            &["data key", "under master key", "made", "secrets", "state"],
+            rows(&stored, &counts, newest),
+        )?;
     }
     if let Some(problem) = problem {
         out.warn(&problem.to_string())?;

@@ -37,6 +37,8 @@ transcripts! {
     assign_hold: ["assign", "hold"];
     token: ["token"];
     token_import: ["token", "import"];
+    key: ["key"];
+    key_rotate: ["key", "rotate"];
     sync: ["sync"];
     sync_history: ["sync", "history"];
     device: ["device"];

@@ -18,6 +18,7 @@ mod events;
 mod help;
 mod history;
 mod imports;
+mod keys;
 mod kill_matrix;
 mod lessons;
 mod plans;

@@ -8,12 +8,15 @@ use adelie_model::{
     TokenKeyId, TokenState, new_uuid,
 };
 use adelie_rules::Scope;
-use adelie_scheduler::secrets::{key_place, seal_token};
+use adelie_scheduler::secrets::seal_token;
 use adelie_scheduler::{Connector, Engine, Settings};
 use adelie_simulator::control::AddServer;
 use adelie_simulator::{Command, InProcess, Simulator, TokenShape};
 use adelie_store::configuration::NewRevision;
-use adelie_store::{MasterKey, NewServer, NewServerToken, Operator, Store, StoredKey, Vault};
+use adelie_store::seal::{StoredDataKey, TOKEN_PRIVATE_KEY};
+use adelie_store::{
+    Keyring, MasterKey, MasterKeys, NewServer, NewServerToken, Operator, Store, StoredKey, Vault,
+};
 use adelie_store_postgres::PostgresStore;
 use adelie_token::TokenKey;
 use anyhow::Context as _;
@@ -43,8 +46,10 @@ impl Fleet {
         let simulator = Simulator::new(settings, Arc::new(clock.clone()));
         let store: Arc<dyn Store> = Arc::new(PostgresStore::connect(url).await?);
         let master = MasterKey::generate(&*entropy);
-        let sealed = store.init_data_key(&Vault::create(&master, &*entropy)?).await?;
-        let vault = Arc::new(Vault::open(&master, &sealed)?);
+        let data_keys = [StoredDataKey::first(&master, &*entropy, clock.now())?];
+        anyhow::ensure!(store.change_data_keys(&[], &data_keys).await?, "the database is not a new one");
+        let vault = Arc::new(Vault::open(&MasterKeys::one(master, "the fleet"), &data_keys)?);
+        let keyring = Arc::new(Keyring::new(vault.clone(), (*vault).clone()));
         // One key pair for all: making 10,000 of them would take longer than the day.
         let key = TokenKey::generate("fleet", clock.now())?;
         let operator = Operator::new("bench", clock.now());
@@ -70,7 +75,7 @@ impl Fleet {
                 id: key_id,
                 server,
                 certificate: key.certificate_der().to_vec(),
-                private_key: vault.seal(&key_place(key_id), &key.private_key_der(), &*entropy)?,
+                private_key: vault.seal(TOKEN_PRIVATE_KEY.at(key_id.0), &key.private_key_der(), &*entropy)?,
                 created_at: clock.now(),
             };
             store.add_token_key(&stored).await?;
@@ -88,7 +93,7 @@ impl Fleet {
             let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(100 + u64::from(copy)));
             let connector = Connector::new(
                 Arc::clone(&store),
-                Arc::clone(&vault),
+                Arc::clone(&keyring),
                 Options::default(),
                 Arc::clone(&clock),
                 Arc::clone(&entropy),

@@ -10,8 +10,10 @@ use adelie_model::{
 use adelie_rules::Scope;
 use adelie_scheduler::{Connector, Engine, Settings, WorkError, secrets};
 use adelie_simulator::{Simulator, TokenShape};
+use adelie_store::seal::StoredDataKey;
 use adelie_store::{
-    MasterKey, NewServer, NewServerToken, Operator, SealError, Sealed, Store, StoreError, StoredKey, Vault,
+    Keyring, MasterKey, MasterKeys, NewServer, NewServerToken, Operator, SealError, Sealed, Store,
+    StoreError, StoredKey, Vault,
 };
 use adelie_store_sqlite::SqliteStore;
 use adelie_token::TokenKey;
@@ -212,7 +214,7 @@ impl World {
         let shared: Arc<dyn Store> = store.clone();
         let connector = Connector::new(
             Arc::clone(&shared),
-            Arc::clone(&self.vault),
+            Arc::new(Keyring::new(self.vault.clone(), (*self.vault).clone())),
             Options::default(),
             Arc::clone(&clock),
             Arc::clone(&entropy),
@@ -352,7 +354,8 @@ impl World {
 
 fn vault(entropy: &dyn Entropy) -> Result<Vault, SealError> {
     let master = MasterKey::generate(entropy);
-    Vault::open(&master, &Vault::create(&master, entropy)?)
+    let stored = StoredDataKey::first(&master, entropy, start())?;
+    Vault::open(&MasterKeys::one(master, "a test"), &[stored])
 }
 
 fn empty_database() -> Vec<u8> {

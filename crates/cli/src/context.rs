@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use adelie_model::{Clock, Entropy, ServerName, new_uuid};
 use adelie_scheduler::{Connector, Engine};
-use adelie_store::{MdmServer, Operator, Store, StoreError, Vault};
+use adelie_store::seal::StoredDataKey;
+use adelie_store::{Keyring, MdmServer, Operator, Store, Vault};
 use adelie_store_postgres::PostgresStore;
 use adelie_store_sqlite::SqliteStore;
 use adelie_webhook::{Pump, PumpSettings, PumpTools, Sender, SenderOptions};
+use anyhow::Context as _;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::exit::wrong;
 use crate::key_file;
+use crate::master_keys::{Place, Source, refused};
 use crate::operator;
 use crate::output::Output;
 use crate::real::{SystemClock, SystemEntropy};
@@ -28,6 +32,7 @@ pub struct Context {
     pub out: Output,
     /// This run of the program, in the audit.
     request: Uuid,
+    keyring: Arc<OnceCell<Arc<Keyring>>>,
 }
 
 impl Context {
@@ -42,51 +47,58 @@ impl Context {
         let out = Output { json: settings.json, quiet: settings.quiet };
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let request = new_uuid(clock.now(), &*entropy);
-        let context = Self { settings: Arc::new(settings), store, clock, entropy, out, request };
+        let keyring = Arc::default();
+        let context = Self { settings: Arc::new(settings), store, clock, entropy, out, request, keyring };
         context.first_start().await?;
         Ok(context)
     }
 
-    /// A new database gets its data key, sealed under the key file; a key file that is there is used.
+    /// A new database gets its data key, sealed under the master key that is at hand. Only where there is none, a key file is
+    /// made.
     async fn first_start(&self) -> anyhow::Result<()> {
-        if self.store.data_key().await?.is_some() {
+        if !self.store.data_keys().await?.is_empty() {
             return Ok(());
         }
-        let path = key_file::path(&self.settings.data_dir);
-        let master = match key_file::read(&path)? {
-            Some(master) => master,
+        let place = Place::in_use(&self.settings);
+        let masters = match place.read().map_err(refused)? {
+            Some(masters) => masters,
             None => {
-                let master = key_file::create(&path, &*self.entropy)?;
+                let path = key_file::path(&self.settings.data_dir);
+                let masters = key_file::create(&path, &*self.entropy)?;
                 self.out.note(&format!(
                     "made the key file {} (key {}): keep a copy in a safe place, apart from the database",
                     path.display(),
-                    master.id()
+                    masters.ids().join(", ")
                 ))?;
-                master
+                masters
             }
         };
-        self.store.init_data_key(&Vault::create(&master, &*self.entropy)?).await?;
+        let first = masters.first().context("there is no master key")?;
+        let first = StoredDataKey::first(first, &*self.entropy, self.clock.now())?;
+        // When another process was first, its data key counts.
+        self.store.change_data_keys(&[], &[first]).await?;
         Ok(())
     }
 
-    /// Opens what seals and unseals the secrets.
-    pub async fn vault(&self) -> anyhow::Result<Arc<Vault>> {
-        let stored =
-            self.store.data_key().await?.ok_or_else(|| StoreError::damaged("vault.data_key", "nothing"))?;
-        let path = key_file::path(&self.settings.data_dir);
-        let Some(master) = key_file::read(&path)? else {
-            let expected =
-                String::from_utf8_lossy(stored.split(|byte| *byte == b':').next().unwrap_or_default());
-            return Err(key_file::missing(&path, &expected));
+    /// What opens the secrets for as long as the process lives.
+    pub async fn keyring(&self) -> anyhow::Result<Arc<Keyring>> {
+        let open = || async {
+            let source = Source { store: self.store.clone(), place: Place::in_use(&self.settings) };
+            Keyring::open(Arc::new(source)).await.map(Arc::new)
         };
-        Vault::open(&master, &stored).map(Arc::new).map_err(|error| key_file::refused(&error))
+        self.keyring.get_or_try_init(open).await.cloned().map_err(refused)
+    }
+
+    /// What seals secrets now.
+    pub async fn vault(&self) -> anyhow::Result<Arc<Vault>> {
+        self.keyring().await?.vault().await.map_err(refused)
     }
 
     /// The clients of Apple's service.
     pub async fn connector(&self) -> anyhow::Result<Arc<Connector>> {
         Ok(Arc::new(Connector::new(
             Arc::clone(&self.store),
-            self.vault().await?,
+            self.keyring().await?,
             self.settings.apple.clone(),
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
@@ -127,7 +139,7 @@ impl Context {
         Ok(Pump::new(PumpTools {
             store: self.store.clone(),
             sender,
-            vault: self.vault().await?,
+            keyring: self.keyring().await?,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             settings: PumpSettings {

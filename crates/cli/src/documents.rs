@@ -6,12 +6,14 @@ use std::sync::Arc;
 use adelie_model::{ProfileName, new_uuid};
 use adelie_profile::{EnrollmentProfile, Form, ProfileDocument};
 use adelie_store::configuration::{Document, NewRevision};
+use adelie_store::seal::PROFILE_SECRETS;
 use adelie_store::{Revision, Sealed, Vault};
 use anyhow::Context as _;
 use uuid::Uuid;
 
 use crate::context::Context;
 use crate::exit::wrong;
+use crate::master_keys::refused;
 
 /// A revision of a profile as it is stored, opened.
 pub struct Opened {
@@ -24,7 +26,10 @@ pub struct Opened {
 pub async fn open(context: &Context, revision: Revision) -> anyhow::Result<Opened> {
     let sealed = if revision.has_secrets { context.store.secrets(revision.id).await? } else { None };
     let plain = match &sealed {
-        Some((id, sealed)) => Some(context.vault().await?.unseal(&place(*id), sealed)?),
+        Some((id, sealed)) => {
+            let keyring = context.keyring().await?;
+            Some(keyring.unseal(PROFILE_SECRETS.at(*id), sealed).await.map_err(refused)?)
+        }
         None => None,
     };
     let document = revision.document.as_ref().map_or(&revision.content, |document| &document.content).clone();
@@ -74,7 +79,7 @@ impl<'c> Sealer<'c> {
             }
             (Some(plain), _) => {
                 let id = new_uuid(self.context.clock.now(), &*self.context.entropy);
-                Some((id, self.vault.seal(&place(id), &plain, &*self.context.entropy)?))
+                Some((id, self.vault.seal(PROFILE_SECRETS.at(id), &plain, &*self.context.entropy)?))
             }
         };
         let own = document.form() == Form::Ours || document.accounts().is_some();
@@ -95,9 +100,4 @@ impl<'c> Sealer<'c> {
 
 fn no_password(error: adelie_profile::NoStoredSecrets) -> anyhow::Error {
     wrong(error.to_string(), "write the password, or a hash of it, or \"generated\"")
-}
-
-/// What the seal of a revision's secrets is bound to.
-fn place(id: Uuid) -> String {
-    format!("profile_revisions.secrets/{id}")
 }

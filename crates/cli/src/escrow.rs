@@ -1,6 +1,7 @@
 //! Secrets of devices that are kept for people: keeping, opening and listing them.
 
 use adelie_model::{EscrowId, SerialNumber, ServerId, ServerName, new_uuid};
+use adelie_store::seal::ESCROW_SECRET;
 use adelie_store::{EscrowFilter, EscrowKind, EscrowState, Escrowed, NewEscrow, Operator};
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::args::{OneDevice, WhichKept};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
+use crate::master_keys::refused;
 use crate::operate;
 use crate::words::{minute, optional_time, time};
 
@@ -64,7 +66,7 @@ pub async fn keep(
     by: &Operator,
 ) -> anyhow::Result<EscrowId> {
     let id = EscrowId(new_uuid(by.now, &*context.entropy));
-    let sealed = context.vault().await?.seal(&Escrowed::place(id), secret.as_bytes(), &*context.entropy)?;
+    let sealed = context.vault().await?.seal(ESCROW_SECRET.at(id.0), secret.as_bytes(), &*context.entropy)?;
     let new = NewEscrow { id, server: target.server, serial: target.serial.clone(), kind, secret: sealed };
     context.store.escrow(&new, by).await?;
     Ok(id)
@@ -72,7 +74,8 @@ pub async fn keep(
 
 /// Opens a kept secret. The look is to be noted first.
 pub async fn open(context: &Context, kept: &Escrowed) -> anyhow::Result<Zeroizing<String>> {
-    let plain = context.vault().await?.unseal(&Escrowed::place(kept.id), &kept.secret)?;
+    let keyring = context.keyring().await?;
+    let plain = keyring.unseal(ESCROW_SECRET.at(kept.id.0), &kept.secret).await.map_err(refused)?;
     let text = std::str::from_utf8(&plain).ok().context("the kept secret is no text: the row was changed")?;
     Ok(Zeroizing::new(text.to_owned()))
 }

@@ -30,6 +30,13 @@ pub struct Wrong {
     hint: Option<String>,
 }
 
+impl Wrong {
+    /// The way out.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
 /// Wrong input with a way out.
 pub fn wrong(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     Wrong { message: message.into(), hint: Some(hint.into()) }.into()
@@ -58,7 +65,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         text.push_str(&line);
         text.push('\n');
     }
-    if let Some(hint) = wrong.and_then(|wrong| wrong.hint.as_deref()).or_else(|| dep_remedy(error)) {
+    if let Some(hint) = wrong.and_then(Wrong::hint).or_else(|| dep_remedy(error)) {
         text.push_str("\nhint: ");
         text.push_str(hint);
         text.push('\n');

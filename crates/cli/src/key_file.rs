@@ -1,104 +1,122 @@
-//! The key file: the master key in the data directory, mode 0600.
+//! The key file: master keys in the data directory, mode 0600. And how files with keys are written at all.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use adelie_model::Entropy;
-use adelie_store::MasterKey;
+use adelie_model::{Entropy, halt};
+use adelie_store::{MasterKey, MasterKeys};
 use anyhow::Context;
-use zeroize::Zeroizing;
 
-use crate::exit::{as_wrong, wrong};
+use crate::exit::wrong;
+use crate::master_keys::{Place, refused};
 
 /// Where the key file of a data directory is.
 pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("master.key")
 }
 
-/// Reads the key file; `None` when there is none.
-pub fn read(path: &Path) -> anyhow::Result<Option<MasterKey>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(wrong(
-                format!("the key file {} cannot be read: {error}", path.display()),
-                "run adelie as the user that owns the data directory",
-            ));
-        }
-    };
-    let open = path.metadata().map(|meta| meta.permissions().mode() & 0o077).unwrap_or(0);
-    if open != 0 {
-        return Err(wrong(
-            format!("the key file {} can be read by others (mode {:o})", path.display(), open | 0o600),
-            format!(
-                "run `chmod 600 {}`, and if others did read it, treat the tokens as known to them",
-                path.display()
-            ),
-        ));
+/// Makes the key file of a new database, or takes the one that another process made at the same moment.
+pub fn create(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<MasterKeys> {
+    let place = Place::KeyFile(path.to_owned());
+    let keys = MasterKeys::one(MasterKey::generate(entropy), place.to_string());
+    match publish(path, &keys.to_text(), entropy) {
+        Ok(()) => Ok(keys),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => place
+            .read()
+            .map_err(refused)?
+            .with_context(|| format!("the key file {} was there and is gone", path.display())),
+        Err(error) => Err(error).with_context(|| unwritten(path)),
     }
-    MasterKey::parse(&text).map(Some).map_err(|error| {
-        wrong(format!("{}: {error}", path.display()), "put the right key file back, from your backup")
-    })
 }
 
-/// Makes the key file of a new database, or takes the one that another process made at the same moment.
-pub fn create(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<MasterKey> {
-    let key = MasterKey::generate(entropy);
-    // Written whole under another name first, so that nobody ever sees half a key.
+/// Writes a new file for its owner's eyes only, whole or not at all, and down to the disk.
+///
+/// # Errors
+/// `AlreadyExists` when there is one; it is left as it is.
+pub fn publish(path: &Path, text: &str, entropy: &dyn Entropy) -> std::io::Result<()> {
     let mut suffix = [0; 8];
     entropy.fill(&mut suffix);
-    let draft = path.with_extension(format!("{:016x}", u64::from_le_bytes(suffix)));
-    let doing = || format!("the key file {} could not be written", path.display());
-    write_new(&draft, &key.to_text()).with_context(doing)?;
-    let linked = std::fs::hard_link(&draft, path);
-    std::fs::remove_file(&draft).with_context(doing)?;
-    match linked {
-        Ok(()) => {
-            if let Some(dir) = path.parent() {
-                File::open(dir).and_then(|dir| dir.sync_all()).with_context(doing)?;
+    let mut name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
+    name.push(format!(".{:016x}", u64::from_le_bytes(suffix)));
+    // Written under another name first, so that nobody ever sees half a key.
+    let draft = path.with_file_name(name);
+    let linked = write_new(&draft, text).and_then(|()| std::fs::hard_link(&draft, path));
+    // A draft that could not be written is not there, and the reason for that counts.
+    let removed = std::fs::remove_file(&draft);
+    linked.and(removed)?;
+    sync_folder(path)
+}
+
+/// The key file, held for as long as its keys are exchanged: a second process is refused.
+pub struct Exchange {
+    path: PathBuf,
+    /// Locked. The lock ends with the process, however that ends.
+    _folder: File,
+}
+
+impl Exchange {
+    /// Holds the key file.
+    pub fn begin(path: &Path) -> anyhow::Result<Self> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let doing = || format!("the folder of the key file {} cannot be held", path.display());
+        let held = File::open(folder).with_context(doing)?;
+        match held.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _folder: held }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(wrong(
+                format!("another process exchanges the key file {} right now", path.display()),
+                "wait for it; `adelie key show` shows what came of it",
+            )),
+            Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(doing),
+        }
+    }
+
+    /// Replaces the keys in the file, whole or not at all.
+    pub fn replace(&self, keys: &MasterKeys) -> anyhow::Result<()> {
+        // Always the same name, so that what a killed process has left does not stay.
+        let draft = self.path.with_extension("key.new");
+        match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| unwritten(&self.path));
             }
-            Ok(key)
+            _ => {}
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            read(path)?.with_context(|| format!("the key file {} was there and is gone", path.display()))
-        }
-        Err(error) => Err(error).with_context(doing),
+        let written = write_new(&draft, &keys.to_text()).and_then(|()| {
+            halt::point("key.before_rename");
+            std::fs::rename(&draft, &self.path)?;
+            sync_folder(&self.path)
+        });
+        written.with_context(|| unwritten(&self.path))
     }
 }
 
 /// Writes a file that must not exist yet, for its owner's eyes only, down to the disk.
 fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a key is of no use; why it is only half counts.
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
+}
+
+fn unwritten(path: &Path) -> String {
+    format!("the key file {} could not be written", path.display())
 }
 
 /// Makes the data directory, for its owner's eyes only.
 pub fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
         wrong(
             format!("the data directory {} cannot be made: {error}", dir.display()),
             "choose another with --data-dir or ADELIE_DATA_DIR, or make it and give it to this user",
         )
     })
-}
-
-/// The error of a database whose key file is missing.
-pub fn missing(path: &Path, expected: &str) -> anyhow::Error {
-    wrong(
-        format!(
-            "the key file {} is missing; the database was sealed under master key {expected}",
-            path.display()
-        ),
-        "put the key file back from your backup; without it the tokens in the database cannot be opened",
-    )
-}
-
-/// Shows a sealing error as wrong input.
-pub fn refused(error: &adelie_store::SealError) -> anyhow::Error {
-    as_wrong(error)
 }

@@ -11,6 +11,7 @@ mod exit;
 mod happened;
 mod health;
 mod key_file;
+mod master_keys;
 mod operate;
 mod operator;
 mod output;

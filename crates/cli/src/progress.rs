@@ -91,3 +91,14 @@ impl Observer for Bar {
         self.bar.set_message(text);
     }
 }
+
+/// A bar that counts things of which the number is known.
+pub fn counting(doing: &str, things: &str, total: u64, json: bool) -> ProgressBar {
+    let visible = !json && std::io::stderr().is_terminal();
+    let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(total), target);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos} of {len} {msg} [{elapsed}]") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.with_prefix(doing.to_owned()).with_message(things.to_owned())
+}

@@ -10,12 +10,14 @@ use serde::Deserialize;
 
 use crate::args::Global;
 use crate::exit::wrong;
+use crate::master_keys::MasterKeySettings;
 
 /// What `adelie.toml` may hold. Every key has an environment variable of the same name: `ADELIE_USER_AGENT`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
     data_dir: Option<PathBuf>,
+    master_key_file: Option<PathBuf>,
     database: Option<String>,
     log: Option<String>,
     user_agent: Option<String>,
@@ -117,6 +119,7 @@ pub enum Database {
 pub struct Settings {
     pub data_dir: PathBuf,
     pub database: Database,
+    pub master_key: MasterKeySettings,
     pub log: Option<String>,
     pub json: bool,
     /// No notes; for the demo, which tells everything in its own words.
@@ -215,11 +218,13 @@ impl Settings {
             }
             engine.lease_ttl = Duration::from_secs(seconds);
         }
+        let master_key_file = from.pick("master_key_file", file.master_key_file)?;
         let webhook = webhook(&from, file.webhook)?;
         let passwords = passwords(&from, &file.passwords)?;
         Ok(Self {
             data_dir,
             database,
+            master_key: MasterKeySettings::from_environment(master_key_file),
             log: global.log.clone().or(file.log),
             json: global.json,
             quiet: false,

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use adelie_dep::{Client, Options, Transport};
 use adelie_model::{Clock, Entropy, ServerId, ServerTokenId};
-use adelie_store::{MdmServer, Store, Vault};
+use adelie_store::{Keyring, MdmServer, SealError, Store};
 use url::Url;
 
 use crate::WorkError;
@@ -13,7 +13,7 @@ use crate::secrets::open_token;
 /// through one session and one limiter.
 pub struct Connector {
     store: Arc<dyn Store>,
-    vault: Arc<Vault>,
+    keyring: Arc<Keyring>,
     options: Options,
     /// Another way to Apple than the network.
     transport: Option<Arc<dyn Transport>>,
@@ -27,12 +27,12 @@ impl Connector {
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
-        vault: Arc<Vault>,
+        keyring: Arc<Keyring>,
         options: Options,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { store, vault, options, transport: None, clock, entropy, open: Mutex::default() }
+        Self { store, keyring, options, transport: None, clock, entropy, open: Mutex::default() }
     }
 
     /// The same with another way to Apple than the network, for the clients of all MDM servers.
@@ -56,8 +56,10 @@ impl Connector {
         {
             return Ok(client.clone());
         }
-        let token = open_token(&self.vault, &stored)
-            .map_err(|error| WorkError::Sealed(server.name.clone(), error))?;
+        let token = open_token(&self.keyring, &stored).await.map_err(|error| match error {
+            SealError::Store(error) => WorkError::Store(error),
+            error => WorkError::Sealed(server.name.clone(), error),
+        })?;
         let client = self.client_with(server, token)?;
         self.lock().insert(server.id, (stored.token.id, server.base_url.clone(), client.clone()));
         Ok(client)

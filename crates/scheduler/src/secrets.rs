@@ -1,20 +1,11 @@
 //! Server tokens and token keys between their sealed form and the form in which they are used.
 
-use adelie_model::{Entropy, Secret, ServerToken, ServerTokenId, TokenKeyId};
-use adelie_store::{SealError, Sealed, StoredToken, Vault};
+use adelie_model::{Entropy, Secret, ServerToken, ServerTokenId};
+use adelie_store::seal::SERVER_TOKEN_SECRETS;
+use adelie_store::{Keyring, SealError, Sealed, StoredToken, Vault};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
-
-/// Where the private key of a token key is sealed for.
-#[must_use]
-pub fn key_place(id: TokenKeyId) -> String {
-    format!("token_keys.private_key/{id}")
-}
-
-fn token_place(id: ServerTokenId) -> String {
-    format!("server_tokens.secrets/{id}")
-}
 
 #[derive(Serialize, Deserialize)]
 struct Secrets<'a> {
@@ -38,19 +29,19 @@ pub fn seal_token(
         access_token: token.access_token.expose_secret().into(),
         access_secret: token.access_secret.expose_secret().into(),
     };
-    let plain =
-        Zeroizing::new(serde_json::to_vec(&secrets).map_err(|_| SealError::Tampered(token_place(id)))?);
-    vault.seal(&token_place(id), &plain, entropy)
+    let place = SERVER_TOKEN_SECRETS.at(id.0);
+    let plain = Zeroizing::new(serde_json::to_vec(&secrets).map_err(|_| SealError::Unreadable(place))?);
+    vault.seal(place, &plain, entropy)
 }
 
 /// Opens a stored token.
 ///
 /// # Errors
-/// [`SealError::Tampered`] when the row does not open.
-pub fn open_token(vault: &Vault, stored: &StoredToken) -> Result<ServerToken, SealError> {
-    let place = token_place(stored.token.id);
-    let plain = vault.unseal(&place, &stored.token.secrets)?;
-    let secrets: Secrets<'_> = serde_json::from_slice(&plain).map_err(|_| SealError::Tampered(place))?;
+/// [`SealError`] when the row does not open, or its data key does not.
+pub async fn open_token(keyring: &Keyring, stored: &StoredToken) -> Result<ServerToken, SealError> {
+    let place = SERVER_TOKEN_SECRETS.at(stored.token.id.0);
+    let plain = keyring.unseal(place, &stored.token.secrets).await?;
+    let secrets: Secrets<'_> = serde_json::from_slice(&plain).map_err(|_| SealError::Unreadable(place))?;
     let secret = |text: std::borrow::Cow<'_, str>| Secret::from(text.into_owned());
     Ok(ServerToken {
         consumer_key: stored.token.consumer_key.clone(),

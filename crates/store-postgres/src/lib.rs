@@ -5,7 +5,7 @@
 //! - Locks are taken in one order, so that they do not deadlock: the configuration's row, which only people's changes
 //!   lock; the MDM server's row (see `fence`), or several by their ids; then devices by serial number; then
 //!   deliveries by their numbers, and endpoints after them; the head of the audit last of all. Claims skip what somebody
-//!   else holds.
+//!   else holds. Sealing anew locks rows of one table, by their ids, and nothing before or after them.
 //! - `cluster` (feature `cluster`) starts a private PostgreSQL from the installed binaries, for tests and
 //!   benchmarks.
 
@@ -24,6 +24,7 @@ mod failure;
 mod fence;
 mod history;
 mod intents;
+mod keys;
 mod leases;
 mod open;
 mod operate;

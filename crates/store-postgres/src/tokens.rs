@@ -13,14 +13,6 @@ use crate::{PostgresStore, batch};
 
 #[async_trait]
 impl TokenStore for PostgresStore {
-    async fn data_key(&self) -> Result<Option<Vec<u8>>> {
-        run("read the data key", move || data_key(&self.pool)).await
-    }
-
-    async fn init_data_key(&self, sealed: &[u8]) -> Result<Vec<u8>> {
-        run("store the data key", move || init_data_key(&self.pool, sealed)).await
-    }
-
     async fn add_token_key(&self, key: &StoredKey) -> Result<()> {
         run("add a token key", move || add_key(&self.pool, key)).await
     }
@@ -47,22 +39,6 @@ impl TokenStore for PostgresStore {
         run("keep the state of a server token", move || set_state(&self.pool, server, state, detail, now))
             .await
     }
-}
-
-async fn data_key(pool: &PgPool) -> Attempt<Option<Vec<u8>>> {
-    Ok(sqlx::query_scalar("-- data_key\nSELECT data_key FROM vault").fetch_optional(pool).await?)
-}
-
-async fn init_data_key(pool: &PgPool, sealed: &[u8]) -> Attempt<Vec<u8>> {
-    let mut transaction = pool.begin().await?;
-    sqlx::query("-- init_data_key\nINSERT INTO vault (data_key) VALUES ($1) ON CONFLICT (id) DO NOTHING")
-        .bind(sealed)
-        .execute(&mut *transaction)
-        .await?;
-    let stands =
-        sqlx::query_scalar("-- data_key\nSELECT data_key FROM vault").fetch_one(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(stands)
 }
 
 async fn add_key(pool: &PgPool, key: &StoredKey) -> Attempt<()> {

@@ -241,7 +241,7 @@ async fn several_may_migrate_at_once() {
         .collect();
     for start in starts {
         let store = start.await.expect("no panic").expect("it opens");
-        assert_eq!(store.data_key().await.expect("migrated"), None);
+        assert_eq!(store.data_keys().await.expect("migrated"), []);
         store.close().await;
     }
 }

@@ -17,6 +17,7 @@ mod failure;
 mod fence;
 mod history;
 mod intents;
+mod keys;
 mod leases;
 mod open;
 mod operate;

@@ -1,4 +1,4 @@
-//! The data key, token keys and server tokens: sealed bytes, all of them.
+//! Token keys and server tokens: sealed bytes, all of them.
 
 use adelie_model::{ServerId, ServerTokenId, Timestamp, TokenKeyId, TokenState};
 use adelie_store::event::{NewEvent, TokenRenewed, token_changed};
@@ -13,31 +13,6 @@ use crate::{SqliteStore, batch};
 
 #[async_trait]
 impl TokenStore for SqliteStore {
-    async fn data_key(&self) -> Result<Option<Vec<u8>>> {
-        run("read the data key", async {
-            Ok(sqlx::query_scalar("-- data_key\nSELECT data_key FROM vault WHERE id = 1")
-                .fetch_optional(&mut *self.read().await?)
-                .await?)
-        })
-        .await
-    }
-
-    async fn init_data_key(&self, sealed: &[u8]) -> Result<Vec<u8>> {
-        run("store the data key", async {
-            let mut transaction = self.write().await?;
-            sqlx::query("-- init_data_key\nINSERT INTO vault (id, data_key) VALUES (1, ?1) ON CONFLICT (id) DO NOTHING")
-                .bind(sealed)
-                .execute(&mut *transaction)
-                .await?;
-            let stands = sqlx::query_scalar("-- data_key\nSELECT data_key FROM vault WHERE id = 1")
-                .fetch_one(&mut *transaction)
-                .await?;
-            transaction.commit().await?;
-            Ok(stands)
-        })
-        .await
-    }
-
     async fn add_token_key(&self, key: &StoredKey) -> Result<()> {
         run("store a token key", async {
             let mut transaction = self.write().await?;

@@ -75,10 +75,9 @@ impl Fixture for TempDatabase {
     }
 
     async fn events(&self) -> Vec<StoredEvent> {
-        let mut connection = self.connection().await;
         let rows: Vec<(String, Option<String>, String)> =
             sqlx::query_as("SELECT kind, serial, data FROM events ORDER BY id")
-                .fetch_all(&mut connection)
+                .fetch_all(&mut self.connection().await)
                 .await
                 .expect("the database of the test");
         rows.into_iter()
@@ -88,6 +87,16 @@ impl Fixture for TempDatabase {
                 data: serde_json::from_str(&data).expect("the database of the test"),
             })
             .collect()
+    }
+
+    async fn binary_columns(&self) -> Vec<(String, String)> {
+        sqlx::query_as(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND c.type NOT IN ('TEXT', 'INTEGER', 'BIGINT', 'BOOLEAN', 'TIMESTAMP')",
+        )
+        .fetch_all(&mut self.connection().await)
+        .await
+        .expect("the schema")
     }
 }
 

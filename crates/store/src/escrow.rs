@@ -92,14 +92,6 @@ pub struct Escrowed {
     pub rotate_at: Option<Timestamp>,
 }
 
-impl Escrowed {
-    /// Where the secret with this id is sealed for.
-    #[must_use]
-    pub fn place(id: EscrowId) -> String {
-        format!("escrow.secret/{id}")
-    }
-}
-
 /// Which secrets of devices are listed.
 #[derive(Clone, Debug, Default)]
 pub struct EscrowFilter {

@@ -25,6 +25,7 @@ mod error;
 mod escrow;
 pub mod event;
 pub mod find;
+mod keys;
 mod last_rules;
 mod leases;
 mod operator;
@@ -46,12 +47,13 @@ pub use configuration_error::ConfigurationError;
 pub use devices::{DeviceFilter, DevicePosition, DeviceStore, DeviceView, StateCount, StoredEvent};
 pub use error::{StoreError, moment};
 pub use escrow::{EscrowFilter, EscrowKind, EscrowState, EscrowStore, Escrowed, NewEscrow};
+pub use keys::{KeyStore, Resealed};
 pub use last_rules::LastRules;
 pub use leases::{Lease, LeaseAnswer, LeaseStore, WorkEnd};
 pub use operator::Operator;
 pub use policy::{Policy, Published, RuleBook, Wanted};
 pub use profiles::{ProfileStore, PublishOutcome, Revision};
-pub use seal::{MasterKey, SealError, Sealed, Vault};
+pub use seal::{Keyring, MasterKey, MasterKeys, SealError, Sealed, Vault};
 pub use servers::{Account, MdmServer, NewServer, ServerDefault, ServerStore, SyncSettings};
 pub use sync::{
     AbsentCount, Committed, FullPhase, PageCommit, Retention, RunEnd, RunStart, SendAhead, SyncPosition,
@@ -68,6 +70,7 @@ pub use webhooks::{
 /// Everything stored, behind one handle. `adelie` picks the driver; nobody else knows which it is.
 pub trait Store:
     ServerStore
+    + KeyStore
     + TokenStore
     + ProfileStore
     + ConfigurationStore
@@ -84,6 +87,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: ServerStore
+        + KeyStore
         + TokenStore
         + ProfileStore
         + ConfigurationStore

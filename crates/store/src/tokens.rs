@@ -60,13 +60,6 @@ pub struct TokenHealth {
 /// Token keys and server tokens, sealed.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
-    /// The data key of this database as sealed under its master key; `None` in a new database.
-    async fn data_key(&self) -> Result<Option<Vec<u8>>>;
-
-    /// Stores the sealed data key of a new database. Returns the one that stands there afterwards, which
-    /// is another's when two processes started at once.
-    async fn init_data_key(&self, sealed: &[u8]) -> Result<Vec<u8>>;
-
     /// Stores a new token key.
     async fn add_token_key(&self, key: &StoredKey) -> Result<()>;
 

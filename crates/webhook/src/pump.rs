@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adelie_model::{Clock, DeliveryId, Entropy};
-use adelie_store::{Attempted, StoreError, Vault, WebhookStore};
+use adelie_store::{Attempted, Keyring, StoreError, WebhookStore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Ladder, Sender};
@@ -62,7 +62,7 @@ pub struct PumpTools {
     /// What posts.
     pub sender: Sender,
     /// What opens the secrets of endpoints.
-    pub vault: Arc<Vault>,
+    pub keyring: Arc<Keyring>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What gives the jitter.

@@ -1,5 +1,6 @@
 use adelie_model::{Entropy, WebhookSecretId};
-use adelie_store::{SealError, Sealed, SealedSecret, Vault};
+use adelie_store::seal::WEBHOOK_SECRET;
+use adelie_store::{Keyring, SealError, Sealed, SealedSecret, Vault};
 
 use crate::{Secret, SecretError};
 
@@ -30,16 +31,16 @@ pub fn seal_secret(
     entropy: &dyn Entropy,
 ) -> Result<Sealed, OpenError> {
     let text = secret.to_text().map_err(|source| OpenError::Secret { id, source })?;
-    Ok(vault.seal(&SealedSecret::place(id), text.as_bytes(), entropy)?)
+    Ok(vault.seal(WEBHOOK_SECRET.at(id.0), text.as_bytes(), entropy)?)
 }
 
 /// Opens a stored secret.
 ///
 /// # Errors
-/// [`OpenError`] when the row was changed or copied from elsewhere, or holds something else.
-pub fn open_secret(vault: &Vault, stored: &SealedSecret) -> Result<Secret, OpenError> {
+/// [`OpenError`] when the row was changed or copied from elsewhere, or holds something else, or its data key is not at hand.
+pub async fn open_secret(keyring: &Keyring, stored: &SealedSecret) -> Result<Secret, OpenError> {
     let id = stored.id;
-    let plain = vault.unseal(&SealedSecret::place(id), &stored.secret)?;
+    let plain = keyring.unseal(WEBHOOK_SECRET.at(id.0), &stored.secret).await?;
     let text = std::str::from_utf8(&plain).unwrap_or_default();
     text.parse().map_err(|source| OpenError::Secret { id, source })
 }

@@ -37,7 +37,11 @@ pub fn go_back(ledger: &Ledger) {
         let columns = columns.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         // Events that concern no MDM server came later.
         let known = if table == "events" { " WHERE server_id IS NOT NULL" } else { "" };
-        let from = format!("SELECT {columns} FROM later.{table}{known};");
+        let from = match table.as_str() {
+            // The table of data keys has taken its place.
+            "vault" => "SELECT 1, sealed FROM later.data_keys WHERE version = 1;".to_owned(),
+            _ => format!("SELECT {columns} FROM later.{table}{known};"),
+        };
         match later {
             Some(_) => script += &format!("INSERT INTO main.{table} ({columns}) {from}"),
             None => {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use adelie_model::*;
 use adelie_store::configuration::{Change, Changed, Configuration, Version};
+use adelie_store::seal::{Column, StoredDataKey};
 use adelie_store::*;
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -23,9 +24,15 @@ macro_rules! passes_on {
     };
 }
 
+passes_on!(KeyStore {
+    fn data_keys() -> Vec<StoredDataKey>;
+    fn change_data_keys(before: &[StoredDataKey], after: &[StoredDataKey]) -> bool;
+    fn sealed_otherwise(column: Column, version: u32, after: Option<Uuid>, limit: u32) -> Vec<(Uuid, Sealed)>;
+    fn reseal(column: Column, values: &[Resealed]) -> u64;
+    fn seal_counts(column: Column) -> BTreeMap<u32, u64>;
+});
+
 passes_on!(TokenStore {
-    fn data_key() -> Option<Vec<u8>>;
-    fn init_data_key(sealed: &[u8]) -> Vec<u8>;
     fn add_token_key(key: &StoredKey) -> ();
     fn token_keys(server: ServerId) -> Vec<StoredKey>;
     fn import_token(token: &NewServerToken, state: TokenState, now: Timestamp) -> ();

@@ -12,6 +12,7 @@ mod audit;
 mod device;
 mod escrow;
 mod events;
+mod key;
 mod plan;
 mod profile;
 mod rule;
@@ -25,6 +26,7 @@ pub use audit::{Audit, AuditWhich};
 pub use device::{Device, Matching, Serials};
 pub use escrow::{ActivationLock, OneDevice, Password, WhichKept};
 pub use events::{Events, Which};
+pub use key::Key;
 pub use plan::{Apply, Export, Folder, Plan};
 pub use profile::{Import, Profile, SkipKeys, Step};
 pub use rule::{Conditions, Facts, Patch, Rule};
@@ -166,6 +168,9 @@ pub enum Command {
     /// Webhooks: endpoints, their deliveries, replay, a receiver for trying out
     #[command(subcommand)]
     Webhook(Webhook),
+    /// Keys that seal the secrets of the database: show, make, rotate
+    #[command(subcommand)]
+    Key(Key),
     /// Run the service: sync, assign and deliver by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do

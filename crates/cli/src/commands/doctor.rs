@@ -2,13 +2,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use adelie_rules::Finding;
 use adelie_store::RuleBook;
+use adelie_store::seal::{reseal, rotation};
 use serde_json::json;
 
 use crate::commands::{audit, webhook};
 use crate::context::Context;
-use crate::exit::Exit;
+use crate::exit::{Exit, Wrong};
 use crate::health;
-use crate::key_file;
+use crate::master_keys::Place;
 use crate::output::Output;
 use crate::settings::{Database, Settings};
 use crate::words::count;
@@ -36,7 +37,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<Exit> {
         match Context::open(settings).await {
             Ok(context) => {
                 checks.push(good("database", "opens, and its schema is known"));
-                checks.push(key(&context).await);
+                checks.extend(keys(&context).await?);
                 checks.extend(servers(&context).await?);
                 checks.extend(rules(&context).await?);
                 checks.extend(profiles(&context).await?);
@@ -89,19 +90,49 @@ fn data_dir(settings: &Settings) -> Check {
     }
 }
 
-async fn key(context: &Context) -> Check {
-    match context.vault().await {
-        Ok(_) => good(
-            "key file",
-            &format!("{} fits the database", key_file::path(&context.settings.data_dir).display()),
-        ),
-        Err(error) => Check {
-            name: "key file".to_owned(),
+/// Whether the master keys fit, and whether anything has been sealed under an old data key for longer than a rotation takes.
+async fn keys(context: &Context) -> anyhow::Result<Vec<Check>> {
+    let place = Place::in_use(&context.settings);
+    if let Err(error) = context.keyring().await {
+        let fix = error.downcast_ref::<Wrong>().and_then(Wrong::hint);
+        return Ok(vec![Check {
+            name: "master key".to_owned(),
             good: false,
             finding: format!("{error:#}"),
-            fix: Some("put the key file of this database back, from your backup".to_owned()),
-        },
+            fix: Some(fix.unwrap_or("look with `adelie key show`").to_owned()),
+        }]);
     }
+    let advice = match place {
+        Place::KeyFile(_) => "; keep a copy of it apart from the database, see docs/keys.md",
+        _ => "",
+    };
+    let mut checks = vec![good("master key", &format!("{place} fits the database{advice}"))];
+    let (stored, counts) = (context.store.data_keys().await?, reseal::counts(&*context.store).await?);
+    let Some(newest) = stored.last() else { return Ok(checks) };
+    let old: u64 = counts.range(1..newest.version).map(|(_, count)| count).sum();
+    if old > 0 && context.clock.now() - newest.created_at > rotation::KEPT {
+        checks.push(Check {
+            name: "data keys".to_owned(),
+            good: false,
+            finding: format!(
+                "{} sealed under an old data key, and there has been a newer one for more than a day",
+                count(old, "secret is", "secrets are")
+            ),
+            fix: Some("adelie key rotate".to_owned()),
+        });
+    }
+    if let Some(damaged) = counts.get(&0) {
+        checks.push(Check {
+            name: "data keys".to_owned(),
+            good: false,
+            finding: format!(
+                "{} nothing that Adelie has sealed",
+                count(*damaged, "secret is", "secrets are")
+            ),
+            fix: Some("`adelie key rotate` names the rows; restore them from a backup".to_owned()),
+        });
+    }
+    Ok(checks)
 }
 
 /// The end of the audit; `adelie audit verify` looks at all of it.

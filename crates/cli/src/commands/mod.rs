@@ -9,6 +9,7 @@ mod device;
 mod doctor;
 mod events;
 mod help;
+mod key;
 mod password;
 mod plan;
 mod profile;
@@ -24,7 +25,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{ActivationLock, Args, Command, Events, Webhook};
+use crate::args::{ActivationLock, Args, Command, Events, Key, Webhook};
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 use crate::output::Output;
@@ -38,7 +39,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         _ => {}
     }
     let stores = match &args.command {
-        Command::Simulator(_) | Command::Demo(_) => false,
+        Command::Simulator(_) | Command::Demo(_) | Command::Key(Key::Make { .. }) => false,
         Command::Profile(command) => command.stores(),
         Command::Events(Events::Types | Events::Schema) | Command::Webhook(Webhook::Listen { .. }) => false,
         Command::ActivationLock(ActivationLock::New { .. }) => false,
@@ -74,6 +75,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             Some(done) => done,
             None => webhook::run(Context::open(settings).await?, command).await,
         },
+        Command::Key(command) => key::run(settings, out, command).await,
         Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
         Command::Doctor => doctor::run(settings).await,
         Command::Simulator(command) => simulator::run(out, *command).await,

@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use adelie_scheduler::{Engine, Service};
+use adelie_store::seal::reseal;
 use anyhow::Context as _;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -56,6 +58,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let pump = context.pump().await?;
+    let forgetting = forget_data_keys(context.clone(), stop.clone());
     let service = Service::new(engine).run(stop.clone());
     let http = axum::serve(listener, router(context)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let http = async {
@@ -64,9 +67,30 @@ pub async fn serve(
         stop.cancel();
         result
     };
-    let (service, http, ()) = tokio::join!(service, http, pump.run(stop.clone()));
+    let (service, http, (), ()) = tokio::join!(service, http, pump.run(stop.clone()), forgetting);
     service.context("the scheduler ended")?;
     http.context("the health endpoints ended")
+}
+
+/// Forgets data keys that have sealed nothing for a day, from time to time.
+async fn forget_data_keys(context: Context, stop: CancellationToken) {
+    const PAUSE: Duration = Duration::from_secs(6 * 3600);
+    loop {
+        match reseal::forget_unused(&*context.store, context.clock.now()).await {
+            Ok(0) => {}
+            Ok(forgotten) => {
+                tracing::info!(forgotten, "data keys that sealed nothing any more are forgotten")
+            }
+            Err(error) => tracing::warn!(
+                error = adelie_scheduler::chain(&error),
+                "the store could not forget old data keys; it is tried again"
+            ),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = context.clock.sleep(PAUSE) => {}
+        }
+    }
 }
 
 fn router(context: Context) -> Router {

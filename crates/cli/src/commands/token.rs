@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use adelie_dep::endpoints::account;
 use adelie_model::{ServerName, ServerToken, ServerTokenId, Timestamp, TokenKeyId, TokenState, new_uuid};
 use adelie_scheduler::{chain, secrets, to_account};
-use adelie_store::{MdmServer, NewServerToken, StoredKey, Vault};
+use adelie_store::seal::TOKEN_PRIVATE_KEY;
+use adelie_store::{Keyring, MdmServer, NewServerToken, StoredKey};
 use adelie_token::TokenKey;
 use anyhow::Context as _;
 use serde_json::json;
@@ -15,6 +16,7 @@ use crate::args::Token;
 use crate::commands::server::token_object;
 use crate::context::Context;
 use crate::exit::{Exit, as_wrong, wrong};
+use crate::master_keys::refused;
 use crate::words::{count, minute, optional_time, time};
 
 /// The largest file that is read as a `.p7m`; a real one has a few kilobytes.
@@ -68,7 +70,7 @@ pub async fn make_key(context: &Context, server: &MdmServer) -> anyhow::Result<(
         .await
         .context("the key pair could not be made")??;
     let id = TokenKeyId(new_uuid(now, &*context.entropy));
-    let private_key = vault.seal(&secrets::key_place(id), &key.private_key_der(), &*context.entropy)?;
+    let private_key = vault.seal(TOKEN_PRIVATE_KEY.at(id.0), &key.private_key_der(), &*context.entropy)?;
     let certificate = key.certificate_der().to_vec();
     Ok((key, StoredKey { id, server: server.id, certificate, private_key, created_at: now }))
 }
@@ -161,7 +163,7 @@ pub async fn import_bytes(
     force: bool,
 ) -> anyhow::Result<Imported> {
     let name = &server.name;
-    let vault = context.vault().await?;
+    let keyring = context.keyring().await?;
     let stored_keys = context.store.token_keys(server.id).await?;
     if stored_keys.is_empty() {
         return Err(wrong(
@@ -171,7 +173,7 @@ pub async fn import_bytes(
             ),
         ));
     }
-    let keys = open_keys(&vault, &stored_keys)?;
+    let keys = open_keys(&keyring, &stored_keys).await?;
     let (index, token) = adelie_token::decrypt(bytes, &keys).map_err(|error| as_wrong(&error))?;
     let key = stored_keys
         .get(index)
@@ -186,7 +188,7 @@ pub async fn import_bytes(
         server: server.id,
         key,
         consumer_key: token.consumer_key.clone(),
-        secrets: secrets::seal_token(&vault, id, &token, &*context.entropy)?,
+        secrets: secrets::seal_token(&*context.vault().await?, id, &token, &*context.entropy)?,
         expires_at: token.expires_at,
     };
     context.store.import_token(&new, state, context.clock.now()).await?;
@@ -234,14 +236,14 @@ fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).map_err(unreadable)
 }
 
-fn open_keys(vault: &Vault, stored: &[StoredKey]) -> anyhow::Result<Vec<TokenKey>> {
-    stored
-        .iter()
-        .map(|key| {
-            let private = vault.unseal(&secrets::key_place(key.id), &key.private_key)?;
-            Ok(TokenKey::from_parts(&key.certificate, &private)?)
-        })
-        .collect()
+async fn open_keys(keyring: &Keyring, stored: &[StoredKey]) -> anyhow::Result<Vec<TokenKey>> {
+    let mut keys = Vec::with_capacity(stored.len());
+    for key in stored {
+        let private =
+            keyring.unseal(TOKEN_PRIVATE_KEY.at(key.id.0), &key.private_key).await.map_err(refused)?;
+        keys.push(TokenKey::from_parts(&key.certificate, &private)?);
+    }
+    Ok(keys)
 }
 
 /// A renewed token keeps its consumer key; another one means another MDM server (field lesson L41).

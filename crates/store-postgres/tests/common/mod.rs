@@ -86,4 +86,14 @@ impl Fixture for Database {
                 .expect("events");
         rows.into_iter().map(|(kind, serial, data)| StoredEvent { kind, serial, data }).collect()
     }
+
+    async fn binary_columns(&self) -> Vec<(String, String)> {
+        sqlx::query_as(
+            "SELECT table_name::text, column_name::text FROM information_schema.columns
+             WHERE table_schema = current_schema() AND data_type = 'bytea'",
+        )
+        .fetch_all(&mut self.connection().await)
+        .await
+        .expect("the schema")
+    }
 }

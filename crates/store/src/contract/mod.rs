@@ -23,6 +23,7 @@ pub mod escrow;
 pub mod full_sync;
 pub mod history;
 pub mod intents;
+pub mod keys;
 pub mod leases;
 pub mod operate;
 pub mod pages;
@@ -60,11 +61,14 @@ pub trait Fixture: Send + Sync {
     /// Everything in the table of events, in the order of ids.
     async fn events(&self) -> Vec<StoredEvent>;
 
-    /// Runs statements past the store; what the database says when it refuses.
+    /// Runs statements past the store, as somebody who has got hold of the database would; what the database says when it
+    /// refuses.
     async fn past(&self, statements: &str) -> Result<(), String>;
 
     /// Takes away what keeps the audit from being changed.
     async fn unlock_audit(&self);
+    /// Every column of binary data in the database, with its table.
+    async fn binary_columns(&self) -> Vec<(String, String)>;
 }
 
 /// An event as it stands in the database.
@@ -125,8 +129,15 @@ macro_rules! contract_tests {
                 the_account_is_kept,
                 moments_are_kept_to_the_millisecond,
             }
+            keys {
+                data_keys_are_changed_by_one_at_a_time,
+                every_sealed_column_is_known,
+                a_copied_row_does_not_open,
+                values_are_exchanged_while_they_are_what_they_were,
+                two_seal_everything_anew_at_once,
+                what_does_not_open_is_left_alone,
+            }
             tokens {
-                the_data_key_is_written_once,
                 token_keys_are_listed_newest_first,
                 a_new_token_replaces_the_old_one_in_one_step,
                 a_token_of_an_unknown_key_changes_nothing,

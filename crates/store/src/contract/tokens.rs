@@ -1,4 +1,4 @@
-//! The data key, token keys and server tokens.
+//! Token keys and server tokens.
 
 use adelie_model::{TokenKeyId, TokenState};
 use uuid::Uuid;
@@ -6,17 +6,6 @@ use uuid::Uuid;
 use super::world::{World, at, token};
 use super::{Case, Fixture};
 use crate::{NewServerToken, StoreError};
-
-/// Two processes that start at once must end up with one data key.
-pub async fn the_data_key_is_written_once(fixture: &dyn Fixture) -> Case {
-    let (store, other) = (fixture.store(), fixture.another().await);
-    assert_eq!(store.data_key().await?, None);
-    let first = store.init_data_key(b"first \0 key").await?;
-    assert_eq!(first, b"first \0 key");
-    assert_eq!(other.init_data_key(b"second").await?, first);
-    assert_eq!(other.data_key().await?, Some(first));
-    Ok(())
-}
 
 /// The newest key is the one that was uploaded last.
 pub async fn token_keys_are_listed_newest_first(fixture: &dyn Fixture) -> Case {

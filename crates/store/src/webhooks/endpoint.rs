@@ -169,11 +169,3 @@ pub enum WebhookChange {
         old_until: Timestamp,
     },
 }
-
-impl SealedSecret {
-    /// What the seal of a secret is bound to, so that it opens nowhere else.
-    #[must_use]
-    pub fn place(id: WebhookSecretId) -> String {
-        format!("webhook_secrets.secret/{id}")
-    }
-}

@@ -180,7 +180,7 @@ pub(super) async fn send_one(tools: &PumpTools, id: DeliveryId) -> Result<Option
     let installation = tools.store.installation().await?;
     let rows = tools.store.webhooks().await?;
     let Some(webhook) = rows.into_iter().find(|row| row.id == claimed.webhook) else { return Ok(None) };
-    let lane = Lane::single(webhook, &tools.vault);
+    let lane = Lane::single(webhook, &tools.keyring).await;
     let (attempted, endpoint) = once(tools, &Telling::default(), &lane, &claimed, installation).await;
     tools.store.settle_deliveries(std::slice::from_ref(&attempted), tools.clock.now()).await?;
     if let Endpoint::Disable(why @ DisableReason::Gone) = endpoint {

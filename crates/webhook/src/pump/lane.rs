@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use adelie_model::{Timestamp, WebhookId};
-use adelie_store::{Result, Vault, Webhook, WebhookStore};
+use adelie_store::{Keyring, Result, Webhook, WebhookStore};
 use tokio::sync::Semaphore;
 
 use super::desk::Desk;
@@ -36,21 +36,24 @@ pub(super) struct Traffic {
 }
 
 impl Lane {
-    fn open(webhook: Webhook, vault: &Vault, before: Option<&Self>) -> Self {
+    async fn open(webhook: Webhook, keyring: &Keyring, before: Option<&Self>) -> Self {
         let traffic = match before {
             Some(before) if before.webhook.concurrency == webhook.concurrency => Arc::clone(&before.traffic),
             _ => Arc::new(Traffic::new(webhook.concurrency)),
         };
         let secrets = match before {
-            Some(before) if before.webhook.secrets == webhook.secrets => Arc::clone(&before.secrets),
-            _ => Arc::new(secrets(&webhook, vault)),
+            // What did not open may open now.
+            Some(before) if before.webhook.secrets == webhook.secrets && before.secrets.is_ok() => {
+                Arc::clone(&before.secrets)
+            }
+            _ => Arc::new(secrets(&webhook, keyring).await),
         };
         Self { webhook, secrets, traffic }
     }
 
     /// An endpoint that is posted to once, outside the lines.
-    pub(super) fn single(webhook: Webhook, vault: &Vault) -> Self {
-        Self::open(webhook, vault, None)
+    pub(super) async fn single(webhook: Webhook, keyring: &Keyring) -> Self {
+        Self::open(webhook, keyring, None).await
     }
 
     /// The secrets that sign at this moment.
@@ -68,9 +71,13 @@ impl Lane {
     }
 }
 
-fn secrets(webhook: &Webhook, vault: &Vault) -> Secrets {
-    let open = |sealed| open_secret(vault, sealed).map_err(|error| crate::chain(&error));
-    webhook.secrets.iter().map(|sealed| Ok((open(sealed)?, sealed.valid_until))).collect()
+async fn secrets(webhook: &Webhook, keyring: &Keyring) -> Secrets {
+    let mut open = Vec::with_capacity(webhook.secrets.len());
+    for sealed in &webhook.secrets {
+        let secret = open_secret(keyring, sealed).await.map_err(|error| crate::chain(&error))?;
+        open.push((secret, sealed.valid_until));
+    }
+    Ok(open)
 }
 
 impl Traffic {
@@ -130,7 +137,7 @@ impl Lanes {
         &mut self,
         due: &[WebhookId],
         store: &dyn WebhookStore,
-        vault: &Vault,
+        keyring: &Keyring,
         now: Timestamp,
     ) -> Result<()> {
         // A clock that was set back makes it long ago, too.
@@ -139,11 +146,12 @@ impl Lanes {
             return Ok(());
         }
         let rows = store.webhooks().await?;
-        let lane = |row: Webhook| {
+        let mut known = HashMap::with_capacity(rows.len());
+        for row in rows {
             let before = self.known.get(&row.id).map(AsRef::as_ref);
-            (row.id, Arc::new(Lane::open(row, vault, before)))
-        };
-        self.known = rows.into_iter().map(lane).collect();
+            known.insert(row.id, Arc::new(Lane::open(row, keyring, before).await));
+        }
+        self.known = known;
         self.read_at = Some(now);
         Ok(())
     }

@@ -105,7 +105,7 @@ impl Run {
         if due.is_empty() {
             return Ok(Round::Claimed(0, next));
         }
-        self.lanes.refresh(&due, &*tools.store, &tools.vault, now).await?;
+        self.lanes.refresh(&due, &*tools.store, &tools.keyring, now).await?;
         let installation = match self.installation {
             Some(known) => known,
             None => tools.store.installation().await?,

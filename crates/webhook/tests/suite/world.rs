@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adelie_model::{Clock, Entropy, SeededEntropy, Timestamp, WebhookId, WebhookSecretId};
-use adelie_store::{DeliveryOutcome, MasterKey, SealedSecret, Vault, Webhook, WebhookFormat, WebhookState};
+use adelie_store::seal::StoredDataKey;
+use adelie_store::{
+    DeliveryOutcome, Keyring, MasterKey, MasterKeys, SealedSecret, Vault, Webhook, WebhookFormat,
+    WebhookState,
+};
 use adelie_webhook::{Pump, PumpSettings, PumpTools, Secret, Sender, SenderOptions, seal_secret};
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -33,6 +37,7 @@ pub struct World {
     pub store: Arc<FakeStore>,
     pub clock: Arc<TestClock>,
     pub vault: Arc<Vault>,
+    pub keyring: Arc<Keyring>,
     pub entropy: Arc<SeededEntropy>,
     pub deadline: Duration,
     pub settings: PumpSettings,
@@ -42,11 +47,15 @@ impl World {
     pub fn new() -> Self {
         let entropy = SeededEntropy::new(1);
         let master = MasterKey::generate(&entropy);
-        let stored = Vault::create(&master, &entropy).expect("a vault");
+        let clock = Arc::new(TestClock(Instant::now()));
+        let stored = StoredDataKey::first(&master, &entropy, clock.now()).expect("a data key");
+        let vault = Vault::open(&MasterKeys::one(master, "a test"), &[stored]).expect("opens");
+        let vault = Arc::new(vault);
         Self {
             store: Arc::default(),
-            clock: Arc::new(TestClock(Instant::now())),
-            vault: Arc::new(Vault::open(&master, &stored).expect("opens")),
+            clock,
+            keyring: Arc::new(Keyring::new(vault.clone(), (*vault).clone())),
+            vault,
             entropy: Arc::new(entropy),
             deadline: Duration::from_secs(3),
             settings: PumpSettings::default(),
@@ -59,7 +68,7 @@ impl World {
         Pump::new(PumpTools {
             store: Arc::clone(&self.store) as _,
             sender: Sender::new(&options).expect("a sender"),
-            vault: Arc::clone(&self.vault),
+            keyring: Arc::clone(&self.keyring),
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::clone(&self.entropy) as _,
             settings: self.settings.clone(),

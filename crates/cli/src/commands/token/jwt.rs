@@ -1,10 +1,12 @@
 use adelie_model::{ServerName, new_uuid};
+use adelie_store::seal::TOKEN_PRIVATE_KEY;
 use adelie_token::{JwtError, TokenKey, access_management_token};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::context::Context;
 use crate::exit::{Exit, as_wrong, wrong};
+use crate::master_keys::refused;
 
 /// Signs the token that answers a device's `GetToken`, with the key whose certificate is registered in the portal: the
 /// one that opened the server token in use (protocol section 10.2).
@@ -28,10 +30,9 @@ pub async fn run(context: &Context, name: &ServerName, service_type: &str) -> an
             "the key that opened the server token of {name} is not stored: restore it from a backup"
         );
     };
-    let private = context
-        .vault()
-        .await?
-        .unseal(&adelie_scheduler::secrets::key_place(stored.id), &stored.private_key)?;
+    let keyring = context.keyring().await?;
+    let private =
+        keyring.unseal(TOKEN_PRIVATE_KEY.at(stored.id.0), &stored.private_key).await.map_err(refused)?;
     let key = TokenKey::from_parts(&stored.certificate, &private)?;
     let now = context.clock.now();
     let id = new_uuid(now, &*context.entropy);

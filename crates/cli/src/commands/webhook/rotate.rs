@@ -14,10 +14,10 @@ use crate::words::{minute, time};
 /// Makes a new secret of the same kind. The old one signs beside it for a time, so that no receiver misses anything.
 pub async fn run(context: &Context, text: &str, overlap: Duration) -> anyhow::Result<Exit> {
     let endpoint = endpoint::find(context, text).await?;
-    let vault = context.vault().await?;
+    let keyring = context.keyring().await?;
     let signing = match endpoint.secrets.first() {
         Some(current) => {
-            let current = open_secret(&vault, current)?;
+            let current = open_secret(&keyring, current).await?;
             if current.public_text()?.is_some() { Signing::Ed25519 } else { Signing::Hmac }
         }
         None => Signing::Hmac,

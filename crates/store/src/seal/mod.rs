@@ -25,7 +25,8 @@ pub use error::SealError;
 pub use keyring::{Keyring, VaultSource};
 pub use master_key::{MasterKey, MasterKeys};
 pub use place::{
-    Column, PROFILE_SECRETS, Place, SEALED, SERVER_TOKEN_SECRETS, TOKEN_PRIVATE_KEY, WEBHOOK_SECRET,
+    Column, ESCROW_SECRET, PROFILE_SECRETS, Place, SEALED, SERVER_TOKEN_SECRETS, TOKEN_PRIVATE_KEY,
+    WEBHOOK_SECRET,
 };
 pub use sealed::Sealed;
 pub use vault::Vault;

@@ -11,7 +11,9 @@ pub fn counted(name: &str, json: bool, all: u64) -> ProgressBar {
     let visible = !json && std::io::stderr().is_terminal();
     let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(all), target);
-    if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} % {pos}/{len} [{elapsed}]") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} % {pos}/{len} [{elapsed}]")
+    {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.set_prefix(name.to_owned());

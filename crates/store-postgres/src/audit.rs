@@ -62,10 +62,11 @@ pub(crate) async fn write(
 
 /// The name of an MDM server, for an entry about it.
 pub(crate) async fn server_name(transaction: &mut PgConnection, id: ServerId) -> Attempt<ServerName> {
-    let name: Option<String> = sqlx::query_scalar("-- server_name\nSELECT name FROM mdm_servers WHERE id = $1")
-        .bind(id.0)
-        .fetch_optional(transaction)
-        .await?;
+    let name: Option<String> =
+        sqlx::query_scalar("-- server_name\nSELECT name FROM mdm_servers WHERE id = $1")
+            .bind(id.0)
+            .fetch_optional(transaction)
+            .await?;
     Ok(rows::server_name(name.ok_or_else(|| StoreError::no_server(id))?)?)
 }
 

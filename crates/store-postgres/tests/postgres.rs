@@ -43,7 +43,14 @@ fn operator(seconds: i64) -> Operator {
 }
 
 fn start(kind: SyncKind, seconds: i64) -> RunStart {
-    RunStart { kind, trigger: Trigger::Manual, requested_by: None, removals_accepted: false, restart: false, now: at(seconds) }
+    RunStart {
+        kind,
+        trigger: Trigger::Manual,
+        requested_by: None,
+        removals_accepted: false,
+        restart: false,
+        now: at(seconds),
+    }
 }
 
 fn chain(error: &dyn Error) -> String {

@@ -94,7 +94,7 @@ async fn a_full_sync_with_assignment() {
             kind: SyncKind::Full,
             trigger: Trigger::Manual,
             requested_by: None,
-        removals_accepted: false,
+            removals_accepted: false,
             restart: false,
             now: at(1),
         };

@@ -8,8 +8,8 @@ use adelie_store::Store;
 use adelie_store::contract::{Fixture, StoredEvent};
 use adelie_store_sqlite::SqliteStore;
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Connection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection};
 use tempfile::TempDir;
 
 /// Leases run out in real time, because the suite waits for it.

@@ -26,13 +26,15 @@ pub enum Audit {
         number: i64,
     },
     /// Check that no entry was changed, deleted or put in
-    #[command(after_help = "It prints the head: the number and the hash of the last entry. Keep it where nobody who can
+    #[command(
+        after_help = "It prints the head: the number and the hash of the last entry. Keep it where nobody who can
 write to the database can write, and give it to the next check: then not even one who calculates
 all hashes anew remains unseen. It ends with 1 when something does not fit.
 
 Examples:
   adelie audit verify
-  adelie audit verify --head 42:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+  adelie audit verify --head 42:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     Verify {
         /// A head that was printed earlier
         #[arg(long, value_name = "NUMBER:HASH", value_parser = values::audit_head)]

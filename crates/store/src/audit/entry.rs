@@ -50,8 +50,7 @@ pub struct AuditEntry {
 }
 
 /// The kinds of objects.
-pub const KINDS: [&str; 8] =
-    ["server", "profile", "rule", "rules", "device", "bulk", "webhook", "delivery"];
+pub const KINDS: [&str; 8] = ["server", "profile", "rule", "rules", "device", "bulk", "webhook", "delivery"];
 
 impl AuditObject {
     /// An object of that kind and name.

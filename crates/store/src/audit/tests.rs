@@ -36,7 +36,8 @@ fn verify(entries: &[AuditEntry], head: &AuditHead) -> Result<(), AuditBreak> {
 #[test]
 fn the_form_that_is_hashed_never_changes() {
     let strange = Facts::new().with("text", "a \"quote\", a \\ and\n\t\u{1}\u{7f}é\u{2028}🐧/").with("n", 1);
-    let new = NewAudit::new(AuditAction::ServerPaused, AuditObject::new("server", "sch\u{f6}n")).after(strange);
+    let new =
+        NewAudit::new(AuditAction::ServerPaused, AuditObject::new("server", "sch\u{f6}n")).after(strange);
     let entry = link(&AuditHead::default(), &kim(), &[new]).remove(0);
     assert_eq!(
         entry.after.as_deref(),
@@ -168,7 +169,8 @@ fn facts_keep_no_secret() {
     let kept = r#"{"condition":"serial=C02*,DMP?","has_password":true,"password_set_at":null,"url":"https://example.com:8443/hooks/a"}"#;
     assert_eq!(plain.to_string(), kept);
 
-    let new = NewAudit::new(AuditAction::WebhookAdded, AuditObject::new("webhook", canary("https://a:$@b/?$")));
+    let new =
+        NewAudit::new(AuditAction::WebhookAdded, AuditObject::new("webhook", canary("https://a:$@b/?$")));
     let entry = link(&AuditHead::default(), &kim(), &[new]).remove(0);
     assert!(!format!("{entry:?}").contains(CANARY), "{entry:?}");
 }
@@ -203,7 +205,10 @@ fn changes_with_secrets_in_them_come_without() {
     entries.push(webhook_added(adelie_model::WebhookId(1), &webhook));
     let told: String =
         link(&AuditHead::default(), &kim(), &entries).iter().map(|entry| format!("{entry:?}")).collect();
-    assert!(told.contains("profile.added") && told.contains("webhook.added") && !told.contains(CANARY), "{told}");
+    assert!(
+        told.contains("profile.added") && told.contains("webhook.added") && !told.contains(CANARY),
+        "{told}"
+    );
 }
 
 fn nothing() -> Configuration {
@@ -266,7 +271,8 @@ fn a_change_of_the_configuration_tells_what_is_otherwise() {
     assert!(told[2][3].contains("S29") && told[2][3].contains("\"place\":2"), "{told:?}");
 
     // Of a long list only what is new is told.
-    let patch = RulePatch { add: vec!["serial=NEW".parse().expect("a good condition")], ..RulePatch::default() };
+    let patch =
+        RulePatch { add: vec!["serial=NEW".parse().expect("a good condition")], ..RulePatch::default() };
     let change = [
         Change::SetRule { name: "b".parse().expect("a good name"), patch },
         Change::MoveRule { name: "a".parse().expect("a good name"), before: None },

@@ -52,7 +52,9 @@ pub enum AuditBreak {
     )]
     Rewritten(i64),
     /// The head that was kept elsewhere is beyond the end of the chain.
-    #[error("entry {kept} was kept, and the audit ends with {last}: the end was cut off, or this is another database")]
+    #[error(
+        "entry {kept} was kept, and the audit ends with {last}: the end was cut off, or this is another database"
+    )]
     Shorter {
         /// The number that was kept.
         kept: i64,

@@ -171,11 +171,8 @@ pub async fn what_changes_nothing_has_no_entry(fixture: &dyn Fixture) -> Case {
     store.change_webhook(id, &WebhookChange::Resume, &operator(3)).await?;
     store.replay(&Replay::Failed(None), &operator(3)).await?;
     store.set_undone(4711, &operator(3)).await?;
-    let manual = RunStart {
-        trigger: Trigger::Manual,
-        requested_by: Some(operator(3)),
-        ..start(SyncKind::Delta, 3)
-    };
+    let manual =
+        RunStart { trigger: Trigger::Manual, requested_by: Some(operator(3)), ..start(SyncKind::Delta, 3) };
     store.begin_run(&world.lease, &manual).await?;
     assert_eq!(store.audit_head().await?, head);
     Ok(())
@@ -187,10 +184,8 @@ pub async fn a_change_and_its_entry_are_one(fixture: &dyn Fixture) -> Case {
     let store = &*world.store;
     let head = store.audit_head().await?;
     assert!(store.add_server(&new_server("lab"), &operator(1)).await.is_err(), "the name is taken");
-    let changes = [
-        add_rule(rule("a", &["family=mac"], "one")),
-        Change::RemoveProfile { name: profile_name("one") },
-    ];
+    let changes =
+        [add_rule(rule("a", &["family=mac"], "one")), Change::RemoveProfile { name: profile_name("one") }];
     assert!(store.configure(&changes, None, &operator(1)).await.is_err(), "the profile is in use");
     assert_eq!(store.audit_head().await?, head);
 

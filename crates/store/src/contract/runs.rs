@@ -22,11 +22,8 @@ fn failed(run: adelie_model::RunId, now: i64) -> RunEnd {
 pub async fn runs_are_counted_and_listed_newest_first(fixture: &dyn Fixture) -> Case {
     let world = World::new(fixture).await?;
     let first = world.full(vec![phone("A")], 1).await?;
-    let asked = RunStart {
-        trigger: Trigger::Forced,
-        requested_by: Some(operator(10)),
-        ..start(SyncKind::Delta, 10)
-    };
+    let asked =
+        RunStart { trigger: Trigger::Forced, requested_by: Some(operator(10)), ..start(SyncKind::Delta, 10) };
     let second = world.store.begin_run(&world.lease, &asked).await?;
     assert_eq!((second.trigger, second.requested_by.as_deref()), (Trigger::Forced, Some("kim")));
     assert_eq!((second.server, second.started_at, second.finished_at), (world.server, at(10), None));

@@ -128,7 +128,14 @@ pub(super) fn operator(seconds: i64) -> Operator {
 
 /// A run that the schedule begins.
 pub(super) fn start(kind: SyncKind, seconds: i64) -> RunStart {
-    RunStart { kind, trigger: Trigger::Schedule, requested_by: None, removals_accepted: false, restart: false, now: at(seconds) }
+    RunStart {
+        kind,
+        trigger: Trigger::Schedule,
+        requested_by: None,
+        removals_accepted: false,
+        restart: false,
+        now: at(seconds),
+    }
 }
 
 /// What Apple says of single devices in a read-back.

@@ -49,8 +49,7 @@ pub async fn run(context: &Context, since: Option<Since>, out: Option<&Path>) ->
 /// The entry before the first that is to be written.
 async fn start(context: &Context, since: Option<Since>) -> anyhow::Result<AuditHead> {
     let Some(since) = since else { return Ok(AuditHead::default()) };
-    let filter =
-        AuditFilter { since: Some(since.moment(context.clock.now())), ..AuditFilter::default() };
+    let filter = AuditFilter { since: Some(since.moment(context.clock.now())), ..AuditFilter::default() };
     // A clock may have been set back; whatever comes behind the first is part of the chain.
     let Some(first) = context.store.audit_after(&filter, 0, 1).await?.pop() else {
         return Ok(context.store.audit_head().await?);
@@ -60,7 +59,11 @@ async fn start(context: &Context, since: Option<Since>) -> anyhow::Result<AuditH
 }
 
 /// Writes what comes behind `start`; how many entries there are, and the last one.
-async fn write(context: &Context, start: AuditHead, out: &mut impl Write) -> anyhow::Result<(u64, AuditHead)> {
+async fn write(
+    context: &Context,
+    start: AuditHead,
+    out: &mut impl Write,
+) -> anyhow::Result<(u64, AuditHead)> {
     let (mut entries, mut end) = (0, start);
     loop {
         let page = context.store.audit_after(&AuditFilter::default(), end.number, PAGE).await?;

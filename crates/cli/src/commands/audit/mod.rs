@@ -34,7 +34,9 @@ fn filter(context: &Context, which: &AuditWhich) -> anyhow::Result<AuditFilter> 
     let (kind, object) = match which.object.as_deref() {
         None => (None, None),
         Some(text) => match text.split_once(':').filter(|(kind, _)| KINDS.contains(kind)) {
-            Some((kind, name)) => (Some(kind.to_owned()), Some(name.to_owned()).filter(|name| !name.is_empty())),
+            Some((kind, name)) => {
+                (Some(kind.to_owned()), Some(name.to_owned()).filter(|name| !name.is_empty()))
+            }
             None => (None, Some(text.to_owned())),
         },
     };

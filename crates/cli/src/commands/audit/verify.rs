@@ -30,7 +30,8 @@ pub async fn run(context: &Context, kept: Option<AuditHead>) -> anyhow::Result<E
     match found {
         Ok(()) => {
             if !context.out.json {
-                let entries = count(u64::try_from(end.number).unwrap_or_default(), "entry fits", "entries fit");
+                let entries =
+                    count(u64::try_from(end.number).unwrap_or_default(), "entry fits", "entries fit");
                 context.out.line(&format!("{entries}"))?;
                 context.out.line(&format!("head: {end}"))?;
                 context.out.hint(&format!(

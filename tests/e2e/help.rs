@@ -31,6 +31,10 @@ transcripts! {
     server: ["server"];
     server_add: ["server", "add"];
     server_set: ["server", "set"];
+    audit: ["audit"];
+    audit_list: ["audit", "list"];
+    audit_verify: ["audit", "verify"];
+    audit_export: ["audit", "export"];
     assign: ["assign"];
     assign_status: ["assign", "status"];
     assign_retry: ["assign", "retry"];

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use adelie_model::{ManualClock, SerialNumber, ServerName, Timestamp};
 use adelie_store::{
-    ConfigurationStore, DeviceStore, EventFilter, LeaseAnswer, LeaseStore, NewServer, Operator, ProfileStore,
-    Result, ServerStore, StoreError, SyncStore, WebhookStore,
+    AuditFilter, AuditStore, ConfigurationStore, DeviceStore, EventFilter, LeaseAnswer, LeaseStore,
+    NewServer, Operator, ProfileStore, Result, ServerStore, StoreError, SyncStore, WebhookStore,
 };
 use adelie_store_sqlite::SqliteStore;
 use sqlx::Connection;
@@ -200,7 +200,7 @@ async fn an_older_schema_is_brought_up_to_date() {
     store.set_paused(device.server, true, &kim()).await.unwrap();
     let newest = store.events_before(&EventFilter::default(), None, 1).await.unwrap().remove(0);
     assert_eq!(newest.id.0, 901, "no number is used twice");
-    store.set_paused(device.server, false, &kim).await.unwrap();
+    store.set_paused(device.server, false, &kim()).await.unwrap();
     assert_eq!(store.runs(None, None, 10).await.unwrap()[0].requested_by, None);
     assert_eq!(store.servers().await.unwrap()[0].setbacks, 0);
     let claimed =
@@ -262,4 +262,22 @@ async fn leases_run_out_by_the_clock_that_was_passed_in() {
     assert_eq!((owner.as_str(), until), ("us", Timestamp::UNIX_EPOCH + Duration::from_secs(65)));
     clock.advance(Duration::from_secs(1));
     assert!(matches!(theirs.acquire_lease(lab, "them", minute).await.unwrap(), LeaseAnswer::Ours(_)));
+}
+
+/// `INSERT OR REPLACE` deletes without firing the trigger that refuses deletions.
+#[tokio::test]
+async fn an_entry_of_the_audit_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adelie.db");
+    let store = open(&path).await.unwrap();
+    store.add_server(&server("lab"), &kim()).await.unwrap();
+    let mut connection =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.unwrap();
+    let replace =
+        "INSERT OR REPLACE INTO audit (number, at, actor, action, object_kind, object_name, request, hash)
+        VALUES (1, 0, 'sam', 'server.added', 'server', 'lab', '', '')";
+    let refused = sqlx::query(replace).execute(&mut connection).await.expect_err("it is refused");
+    assert!(refused.to_string().contains("never replaced"), "{refused}");
+    let entries = store.audit_after(&AuditFilter::default(), 0, 10).await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.actor.as_str()).collect::<Vec<_>>(), ["kim"]);
 }

@@ -55,14 +55,20 @@ impl Ledger {
     }
 
     /// Runs statements.
+    #[track_caller]
     pub fn run(&self, sql: &str) {
+        self.attempt(sql).expect("done");
+    }
+
+    /// Runs statements that may be refused.
+    pub fn attempt(&self, sql: &str) -> Result<(), sqlx::Error> {
         RUNTIME.block_on(async {
             let sql = sqlx::raw_sql(AssertSqlSafe(sql));
             match self {
-                Self::Sqlite(path) => drop(sql.execute(&mut sqlite(path).await).await.expect("done")),
-                Self::Postgres(url) => drop(sql.execute(&mut postgres(url).await).await.expect("done")),
+                Self::Sqlite(path) => sql.execute(&mut sqlite(path).await).await.map(drop),
+                Self::Postgres(url) => sql.execute(&mut postgres(url).await).await.map(drop),
             }
-        });
+        })
     }
 
     /// Brings an empty database to the schema that a folder of migrations makes.

@@ -5,3 +5,4 @@ mod kills;
 mod older;
 mod places;
 mod rotation;
+mod ten_thousand;

@@ -59,6 +59,8 @@ pub struct Exchange {
 impl Exchange {
     /// Holds the key file.
     pub fn begin(path: &Path) -> anyhow::Result<Self> {
+        // A link stays a link. Whether there is a file at all is found out when it is read.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let folder = path.parent().unwrap_or(Path::new("."));
         let doing = || format!("the folder of the key file {} cannot be held", path.display());
         let held = File::open(folder).with_context(doing)?;

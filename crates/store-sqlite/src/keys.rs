@@ -64,9 +64,7 @@ impl KeyStore for SqliteStore {
 
     async fn reseal(&self, column: Column, values: &[Resealed]) -> Result<u64> {
         run("seal secrets anew", async {
-            let Column { table, column, row } = column;
-            let update =
-                format!("-- reseal\nUPDATE {table} SET {column} = ?3 WHERE {row} = ?1 AND {column} = ?2");
+            let update = update(column);
             let mut transaction = self.write().await?;
             let mut done = 0;
             for value in values {
@@ -108,6 +106,11 @@ impl KeyStore for SqliteStore {
     }
 }
 
+/// The statement that exchanges one value.
+fn update(Column { table, column, row }: Column) -> String {
+    format!("-- reseal\nUPDATE {table} SET {column} = ?3 WHERE {row} = ?1 AND {column} = ?2")
+}
+
 async fn data_keys(connection: &mut SqliteConnection) -> Attempt<Vec<StoredDataKey>> {
     let found = sqlx::query(
         "-- data_keys
@@ -145,4 +148,22 @@ async fn add_data_key(connection: &mut SqliteConnection, key: &StoredDataKey) ->
     .execute(connection)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use adelie_store::seal::SEALED;
+
+    use super::*;
+    use crate::plan;
+
+    /// Thousands of secrets are sealed anew one by one, so that none may cost a look at the whole table.
+    #[tokio::test]
+    async fn a_value_is_looked_up() {
+        for column in SEALED {
+            let steps = plan::of(update(*column).leak()).await;
+            let looked_up = steps.iter().all(|step| step.starts_with("SEARCH"));
+            assert!(looked_up && !steps.is_empty(), "{column}: {steps:?}");
+        }
+    }
 }

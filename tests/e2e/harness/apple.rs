@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 /// The name of the first MDM server in the portal.
 pub const LAB: &str = "Lab";
 
-pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-pub(super) struct RealClock;
+pub struct RealClock;
 
 #[async_trait]
 impl Clock for RealClock {

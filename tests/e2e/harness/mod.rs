@@ -10,7 +10,7 @@ mod process;
 mod receiver;
 mod world;
 
-pub use apple::{Apple, LAB, get, these};
+pub use apple::{Apple, LAB, RUNTIME, RealClock, get, these};
 pub use database::Database;
 pub use ledger::Ledger;
 pub use outage::Outage;

@@ -77,8 +77,9 @@ impl Fleet {
             let id = ServerTokenId(new_uuid(clock.now(), &*entropy));
             let secrets = seal_token(&vault, id, &token, &*entropy)?;
             let (consumer_key, expires_at) = (token.consumer_key.clone(), token.expires_at);
-            let new = NewServerToken { id, server, key: key_id, consumer_key, secrets, expires_at };
-            store.import_token(&new, TokenState::Valid, clock.now()).await?;
+            let new =
+                NewServerToken { id, server, key: key_id, consumer_key, secrets, expires_at, account: None };
+            store.import_token(&new, &TokenState::Valid.into(), &operator).await?;
             store.set_defaults(server, &[(Scope::Any, Some(profile.clone()))], &operator).await?;
         }
         let mut engines = Vec::new();

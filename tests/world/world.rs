@@ -182,8 +182,9 @@ impl World {
                     consumer_key: token.consumer_key.clone(),
                     secrets: secrets::seal_token(&self.vault, token_id, &token, entropy).expect("a seal"),
                     expires_at: token.expires_at,
+                    account: None,
                 };
-                self.store.import_token(&new, TokenState::Valid, now).await?;
+                self.store.import_token(&new, &TokenState::Valid.into(), &self.operator()).await?;
             }
             for number in 0..2 {
                 let name = profile_name(number);

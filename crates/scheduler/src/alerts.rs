@@ -241,7 +241,7 @@ mod tests {
             paused: false,
             created_at: at(0),
             sync: SyncSettings::default(),
-            token: TokenHealth { state: TokenState::Valid, detail: None, since: None, expires_at: None },
+            token: TokenHealth::of(TokenState::Valid),
             account: None,
             last_full_at: Some(at(0)),
             last_sync_at: Some(at(55)),
@@ -295,12 +295,7 @@ mod tests {
             failures: 2,
             stuck: 1,
             last_error: Some("Apple did not answer".to_owned()),
-            token: TokenHealth {
-                state: TokenState::TermsNotSigned,
-                detail: None,
-                since: None,
-                expires_at: None,
-            },
+            token: TokenHealth::of(TokenState::TermsNotSigned),
             ..server()
         };
         let states = [

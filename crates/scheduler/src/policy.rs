@@ -163,7 +163,7 @@ mod tests {
             paused: false,
             created_at: at(0),
             sync: SyncSettings::default(),
-            token: TokenHealth { state: TokenState::Valid, detail: None, since: None, expires_at: None },
+            token: TokenHealth::of(TokenState::Valid),
             account: None,
             last_full_at: last_full,
             last_sync_at: last_full,

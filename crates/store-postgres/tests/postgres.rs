@@ -335,7 +335,7 @@ async fn every_table_has_a_comment() {
     let database = Database::new().await;
     database
         .store
-        .set_token_state(ServerId(1), TokenState::Valid, None, at(0))
+        .set_token_state(ServerId(1), &TokenState::Valid.into(), at(0))
         .await
         .expect_err("none there");
     let silent: Vec<String> = sqlx::query_scalar(

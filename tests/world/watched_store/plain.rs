@@ -28,9 +28,19 @@ passes_on!(TokenStore {
     fn init_data_key(sealed: &[u8]) -> Vec<u8>;
     fn add_token_key(key: &StoredKey) -> ();
     fn token_keys(server: ServerId) -> Vec<StoredKey>;
-    fn import_token(token: &NewServerToken, state: TokenState, now: Timestamp) -> ();
+    fn import_token(token: &NewServerToken, seen: &TokenSeen<'_>, by: &Operator) -> ();
+    fn restore_token(
+        server: ServerId,
+        token: ServerTokenId,
+        account: Option<&Account>,
+        seen: &TokenSeen<'_>,
+        by: &Operator,
+    ) -> ();
     fn current_token(server: ServerId) -> Option<StoredToken>;
-    fn set_token_state(server: ServerId, state: TokenState, detail: Option<&str>, now: Timestamp) -> ();
+    fn tokens(server: ServerId) -> Vec<StoredToken>;
+    fn set_token_state(server: ServerId, seen: &TokenSeen<'_>, now: Timestamp) -> ();
+    fn set_clock_skew(server: ServerId, skew: Option<chrono::TimeDelta>) -> ();
+    fn tell_expiry(now: Timestamp) -> u64;
 });
 
 passes_on!(ProfileStore {

@@ -19,6 +19,6 @@ mod error;
 mod key;
 mod shape;
 
-pub use decrypt::{MAX_FILE_BYTES, decrypt};
+pub use decrypt::{MAX_FILE_BYTES, addressees, decrypt};
 pub use error::{DecryptError, FieldProblem, KeyError, Problem, Recipient};
 pub use key::TokenKey;

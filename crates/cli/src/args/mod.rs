@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use adelie_model::ServerName;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
@@ -15,6 +14,7 @@ mod profile;
 mod rule;
 mod server;
 mod sync;
+mod token;
 mod values;
 mod webhook;
 
@@ -26,6 +26,7 @@ pub use profile::{Import, Profile, SkipKeys, Step};
 pub use rule::{Conditions, Facts, Patch, Rule};
 pub use server::{OwnSettings, Server};
 pub use sync::{Sync, SyncCommand};
+pub use token::{Renew, Token};
 pub use values::{DefaultProfile, Setting, Since};
 pub use webhook::{AddWebhook, Format, Signing, Webhook};
 
@@ -145,7 +146,7 @@ pub enum Command {
     /// Run the service: sync, assign and deliver by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do
-    Doctor,
+    Doctor(Doctor),
     /// Run a simulated Apple to try things against
     Simulator(Box<Simulator>),
     /// The whole way in one command: simulator, service and sample data
@@ -160,32 +161,30 @@ pub enum Command {
     HelpMarkdown,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Token {
-    /// Make a fresh key pair and write the certificate to upload to Apple
-    Key {
-        /// The MDM server
-        name: ServerName,
-        /// Where to write the certificate; without it, it goes to stdout
-        #[arg(long, value_name = "FILE.pem")]
-        out: Option<PathBuf>,
-    },
-    /// Decrypt the server token that Apple gave and use it from now on
-    Import {
-        /// The MDM server
-        name: ServerName,
-        /// The file downloaded from Apple
-        #[arg(value_name = "FILE.p7m")]
-        file: PathBuf,
-        /// Import it although it seems to belong to another MDM server or cannot be tried now
-        #[arg(long)]
-        force: bool,
-    },
-    /// Show how the token stands, and what to do
-    Show {
-        /// The MDM server
-        name: ServerName,
-    },
+/// What `adelie doctor` looks at; the order is that of its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Check {
+    /// Who may read the data directory
+    DataDir,
+    /// Whether the key file fits the database
+    Key,
+    /// Server tokens: whether they open, what Apple says of them, when they expire, and the clock
+    Tokens,
+    /// MDM servers: syncs, devices
+    Servers,
+    /// Rules that do nothing
+    Rules,
+    /// Profiles that Apple shows otherwise
+    Profiles,
+    /// Endpoints of webhooks
+    Webhooks,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    /// Look only at this; can be given several times
+    #[arg(long, value_name = "NAME")]
+    pub check: Vec<Check>,
 }
 
 #[derive(Debug, ClapArgs)]

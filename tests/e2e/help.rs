@@ -37,6 +37,9 @@ transcripts! {
     assign_hold: ["assign", "hold"];
     token: ["token"];
     token_import: ["token", "import"];
+    token_renew: ["token", "renew"];
+    token_check: ["token", "check"];
+    token_restore: ["token", "restore"];
     sync: ["sync"];
     sync_history: ["sync", "history"];
     device: ["device"];

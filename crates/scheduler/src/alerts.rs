@@ -367,7 +367,11 @@ mod tests {
         let severity = |server: &MdmServer| token_alerts(server, at(60))[0].severity;
         assert_eq!(severity(&with(15, None)), Severity::Notice);
         assert_eq!(severity(&with(13, None)), Severity::Problem);
-        assert_eq!(codes(&with(-1, None), &[]), ["token_expired"], "the calendar says so before anybody asks Apple");
+        assert_eq!(
+            codes(&with(-1, None), &[]),
+            ["token_expired"],
+            "the calendar says so before anybody asks Apple"
+        );
         let ahead = token_alerts(&with(61, Some(-90)), at(60)).remove(0);
         assert_eq!(ahead.text, "the clock of this machine is 90 seconds ahead of Apple's");
     }

@@ -1,6 +1,8 @@
 //! When a sync is due, which kind it is, and when one that an operator asks for must wait. Pure.
 
-use adelie_model::{Entropy, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, TokenState, Trigger};
+use adelie_model::{
+    Entropy, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, TokenState, Trigger,
+};
 use adelie_store::{MdmServer, SyncPosition};
 use chrono::TimeDelta;
 
@@ -261,7 +263,10 @@ mod tests {
             (TokenState::Expired, 360, 432),
         ] {
             let several: std::collections::BTreeSet<_> = (0..20).filter_map(|_| waits(state)).collect();
-            assert!(several.len() > 5 && several.iter().all(|wait| (least..=most).contains(wait)), "{several:?}");
+            assert!(
+                several.len() > 5 && several.iter().all(|wait| (least..=most).contains(wait)),
+                "{several:?}"
+            );
         }
     }
 

@@ -87,7 +87,10 @@ impl Service {
             Ok(told) => {
                 self.expiry_at = now + EXPIRY;
                 if told > 0 {
-                    tracing::warn!(tokens = told, "server tokens expire soon or have expired; see `adelie token list`");
+                    tracing::warn!(
+                        tokens = told,
+                        "server tokens expire soon or have expired; see `adelie token list`"
+                    );
                 }
             }
             // The search for work that follows meets with the same trouble, and complains.

@@ -116,9 +116,8 @@ fn addressed(enveloped: &EnvelopedData, keys: &[TokenKey]) -> Result<Vec<usize>,
     let mut found = Vec::new();
     let mut unusable = None;
     for (index, key) in keys.iter().enumerate() {
-        let Some(transport) = transports
-            .iter()
-            .find(|transport| names(&transport.rid, key.identity(), key.key_identifier()))
+        let Some(transport) =
+            transports.iter().find(|transport| names(&transport.rid, key.identity(), key.key_identifier()))
         else {
             continue;
         };

@@ -171,7 +171,8 @@ async fn tokens(context: &Context) -> anyhow::Result<Vec<Finding>> {
         if problems.is_empty() && damaged.is_none() {
             let notices: Vec<_> = alerts.iter().collect();
             let until = minute(server.token.expires_at);
-            checks.push(good(&name, &health::line(&notices).unwrap_or_else(|| format!("valid until {until}"))));
+            checks
+                .push(good(&name, &health::line(&notices).unwrap_or_else(|| format!("valid until {until}"))));
         }
     }
     Ok(checks)

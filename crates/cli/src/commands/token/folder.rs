@@ -31,7 +31,7 @@ impl Fate {
 }
 
 pub async fn run(context: &Context, dir: &Path, force: bool) -> anyhow::Result<Exit> {
-    let files = watch::import_candidates(dir).map_err(|error| {
+    let files = watch::p7m_files(dir).map_err(|error| {
         wrong(format!("{} cannot be read: {error}", dir.display()), "give the folder with the .p7m files")
     })?;
     if files.is_empty() {
@@ -61,9 +61,8 @@ pub async fn run(context: &Context, dir: &Path, force: bool) -> anyhow::Result<E
 
 /// Whose file it is. No private key is opened for that.
 fn addressee(file: &Path, keys: &[StoredKey]) -> Result<(ServerId, Vec<u8>), Fate> {
-    let fate = |result, text: String| {
-        Fate { file: file.to_owned(), server: None, result, text, expires_at: None }
-    };
+    let fate =
+        |result, text: String| Fate { file: file.to_owned(), server: None, result, text, expires_at: None };
     let bytes = import::read_file(file).map_err(|error| fate("unreadable", format!("{error:#}")))?;
     let certificates: Vec<&[u8]> = keys.iter().map(|key| key.certificate.as_slice()).collect();
     match adelie_token::addressees(&bytes, &certificates) {
@@ -109,8 +108,12 @@ async fn take(
 ) -> Vec<Fate> {
     let mut fates = Vec::new();
     let mut opened: Vec<(PathBuf, TokenKeyId, ServerToken)> = Vec::new();
-    let fate = |file: PathBuf, result, text: String, expires_at| {
-        Fate { file, server: Some(server.name.to_string()), result, text, expires_at }
+    let fate = |file: PathBuf, result, text: String, expires_at| Fate {
+        file,
+        server: Some(server.name.to_string()),
+        result,
+        text,
+        expires_at,
     };
     for (file, bytes) in files {
         match import::decrypt(context, server, &bytes).await {
@@ -130,14 +133,23 @@ async fn take(
         };
         fates.push(match taken.await {
             Ok(imported) => match imported.problem {
-                Some(problem) => fate(file, "not_yet_taken", format!("Apple does not take it yet: {problem}"), expires_at),
-                None if imported.was_in_use => fate(file, "in_use", format!("in use already, valid until {until}"), expires_at),
+                Some(problem) => {
+                    fate(file, "not_yet_taken", format!("Apple does not take it yet: {problem}"), expires_at)
+                }
+                None if imported.was_in_use => {
+                    fate(file, "in_use", format!("in use already, valid until {until}"), expires_at)
+                }
                 None => fate(file, "renewed", format!("renewed, valid until {until}"), expires_at),
             },
             Err(error) => fate(file, "refused", format!("{error:#}"), expires_at),
         });
         for (file, _, token) in opened {
-            fates.push(fate(file, "older", format!("older than {newest}, and passed over"), Some(token.expires_at)));
+            fates.push(fate(
+                file,
+                "older",
+                format!("older than {newest}, and passed over"),
+                Some(token.expires_at),
+            ));
         }
     }
     fates

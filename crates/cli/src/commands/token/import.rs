@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use adelie_dep::endpoints::account;
-use adelie_model::{ServerName, ServerToken, ServerTokenId, Timestamp, TokenKeyId, TokenState, halt, new_uuid};
+use adelie_model::{
+    ServerName, ServerToken, ServerTokenId, Timestamp, TokenKeyId, TokenState, halt, new_uuid,
+};
 use adelie_scheduler::{chain, policy, secrets, to_account};
 use adelie_store::{Account, MdmServer, NewServerToken, TokenSeen};
 use secrecy::ExposeSecret;
@@ -237,8 +239,7 @@ pub async fn try_token(
     let waits =
         state == TokenState::TermsNotSigned || (state == TokenState::Unreachable && (!replaces || force));
     if waits || force {
-        let next_check_at =
-            policy::next_token_check(&context.settings.engine, state, now, &*context.entropy);
+        let next_check_at = policy::next_token_check(&context.settings.engine, state, now, &*context.entropy);
         return Ok(Tried { state, problem: Some(chain(&error)), account: None, next_check_at });
     }
     let kept = if replaces { "the token in use stays" } else { "nothing was changed" };
@@ -256,7 +257,10 @@ pub async fn try_token(
 /// A renewed token keeps its consumer key and its server UUID; others mean another MDM server (field lesson L41).
 pub fn another_server(server: &MdmServer) -> anyhow::Error {
     wrong(
-        format!("this token is for another MDM server of Apple's than the one that {} has used so far", server.name),
+        format!(
+            "this token is for another MDM server of Apple's than the one that {} has used so far",
+            server.name
+        ),
         "check the name; if the MDM server was made anew in the portal, take it with --force",
     )
 }

@@ -99,8 +99,9 @@ pub async fn for_renewal(context: &Context, server: &MdmServer, reuse: bool) -> 
                 "leave --reuse-key out",
             ));
         };
-        let key = open(&vault, stored)
-            .map_err(|error| wrong(format!("the present key cannot be used: {error:#}"), "leave --reuse-key out"))?;
+        let key = open(&vault, stored).map_err(|error| {
+            wrong(format!("the present key cannot be used: {error:#}"), "leave --reuse-key out")
+        })?;
         return Ok(ForRenewal { key, id: stored.id, origin: Origin::Present });
     }
     let unused = keys.iter().filter(|key| tokens.iter().all(|token| token.token.key != key.id));

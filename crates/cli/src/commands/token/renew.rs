@@ -69,7 +69,9 @@ async fn guide(context: &Context, server: &MdmServer, command: &Renew) -> anyhow
     let steps = Steps::new(context, server, &key, certificate.as_deref()).await?;
     let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !context.out.json;
     if let Some(dir) = &command.watch {
-        context.out.aside(&steps.all(&format!("Save the .p7m file in {}: it is taken by itself.", dir.display())))?;
+        context
+            .out
+            .aside(&steps.all(&format!("Save the .p7m file in {}: it is taken by itself.", dir.display())))?;
         return watch::wait(context, server, dir, command.force).await.map(Some);
     }
     if asks {
@@ -114,11 +116,15 @@ impl Steps {
         let (portal, url) = match account.org_type.as_deref() {
             Some("edu") => ("Apple School Manager", "https://school.apple.com"),
             Some("org") => ("Apple Business Manager", "https://business.apple.com"),
-            _ => ("Apple Business or School Manager", "https://business.apple.com or https://school.apple.com"),
+            _ => {
+                ("Apple Business or School Manager", "https://business.apple.com or https://school.apple.com")
+            }
         };
         let who = match (&account.admin_id, show::contact(&account).as_str()) {
             (Some(admin), "") => format!(" The last token was made by {admin}."),
-            (Some(admin), contact) => format!(" The last token was made by {admin}; the organization's contact: {contact}."),
+            (Some(admin), contact) => {
+                format!(" The last token was made by {admin}; the organization's contact: {contact}.")
+            }
             (None, _) => String::new(),
         };
         let at_apple = account.server_name.unwrap_or_else(|| server.name.to_string());
@@ -182,7 +188,7 @@ async fn ask(
         match take(context, server, path, force).await {
             Ok(proven) => return Ok(Some(proven)),
             // The next try may be with another file, or with a network that is back.
-            Err(error) => drop(exit::report(&error)),
+            Err(error) => exit::complain(&error),
         }
     }
 }

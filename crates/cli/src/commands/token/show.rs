@@ -102,7 +102,9 @@ pub async fn list(context: &Context) -> anyhow::Result<Exit> {
     let rows = rows.collect();
     context.out.table(&COLUMNS, rows)?;
     if troubled {
-        context.out.hint("`adelie token show NAME` says what to do; `adelie token check NAME` asks Apple now")?;
+        context
+            .out
+            .hint("`adelie token show NAME` says what to do; `adelie token check NAME` asks Apple now")?;
     }
     Ok(Exit::Done)
 }
@@ -201,7 +203,8 @@ fn next_check(server: &MdmServer, now: Timestamp) -> String {
     if server.paused || server.token.expires_at.is_none() {
         return "-".to_owned();
     }
-    let next = if server.token.state_at(now).is_bad() { server.token.next_check_at } else { server.next_sync_at };
+    let next =
+        if server.token.state_at(now).is_bad() { server.token.next_check_at } else { server.next_sync_at };
     match next.filter(|at| *at > now) {
         Some(at) => minute(Some(at)),
         None => "now".to_owned(),

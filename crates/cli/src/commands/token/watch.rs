@@ -16,20 +16,15 @@ const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Waits for a `.p7m` in a folder that one of the server's keys opens and that is newer than the token in use, and proves
 /// it. Files that were there before count too, so that a renewal that was interrupted after the download goes on.
-pub async fn wait(
-    context: &Context,
-    server: &MdmServer,
-    dir: &Path,
-    force: bool,
-) -> anyhow::Result<Proven> {
+pub async fn wait(context: &Context, server: &MdmServer, dir: &Path, force: bool) -> anyhow::Result<Proven> {
     let current = context.store.current_token(server.id).await?;
     let expires_at = current.as_ref().map(|current| current.token.expires_at);
     let vault = context.vault().await?;
     let in_use = current.and_then(|current| secrets::open_token(&vault, &current).ok());
     // What was looked at and is of no use, until it changes: it may still be being written.
-    let mut seen: HashMap<PathBuf, (u64, Option<SystemTime>)> = HashMap::new();
+    let mut seen: HashMap<PathBuf, Version> = HashMap::new();
     loop {
-        for (path, version) in import_candidates(dir)? {
+        for (path, version) in p7m_files(dir)? {
             if seen.get(&path) == Some(&version) {
                 continue;
             }
@@ -46,7 +41,7 @@ pub async fn wait(
                 Ok(proven) => return Ok(proven),
                 Err(error) => {
                     // It may be taken later, or be followed by another one.
-                    drop(exit::report(&error));
+                    exit::complain(&error);
                     seen.remove(&path);
                     context.clock.sleep(TRY_AGAIN).await;
                 }
@@ -56,8 +51,11 @@ pub async fn wait(
     }
 }
 
-/// The `.p7m` files of a folder, newest first, each with what changes when it is written to.
-pub fn import_candidates(dir: &Path) -> std::io::Result<Vec<(PathBuf, (u64, Option<SystemTime>))>> {
+/// What changes of a file when it is written to: its length, and when that happened.
+pub type Version = (u64, Option<SystemTime>);
+
+/// The `.p7m` files of a folder, last written first.
+pub fn p7m_files(dir: &Path) -> std::io::Result<Vec<(PathBuf, Version)>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();

@@ -43,6 +43,9 @@ transcripts! {
     token_import: ["token", "import"];
     key: ["key"];
     key_rotate: ["key", "rotate"];
+    token_renew: ["token", "renew"];
+    token_check: ["token", "check"];
+    token_restore: ["token", "restore"];
     sync: ["sync"];
     sync_history: ["sync", "history"];
     device: ["device"];

@@ -111,8 +111,8 @@ on_both_databases! {
         let lab = listed.iter().find(|server| server["name"] == "lab").expect("there");
         assert_eq!(text(&lab["alerts"][0], "code"), "token_rejected");
         let doctor = world.run(&["doctor"]).exits(1).stdout;
-        assert!(doctor.contains("BAD  MDM server lab: the server token is rejected"), "{doctor}");
-        assert!(doctor.contains("BAD  MDM server bare: there is no server token"), "{doctor}");
+        assert!(doctor.contains("BAD  token of lab: the server token is rejected"), "{doctor}");
+        assert!(doctor.contains("BAD  token of bare: there is no server token"), "{doctor}");
     }
 
     /// L30: a server that is added paused is told to get its default first; L32: a default stays as it was set, through

@@ -11,7 +11,7 @@ on_both_databases! {
     fn every_trouble_has_its_name_and_passes(database) {
         let world = World::synced(database, 4);
         for (switch, state, remedy) in [
-            (TokenSwitch::Expired, "expired", "token import"),
+            (TokenSwitch::Expired, "expired", "token renew"),
             (TokenSwitch::Rejected, "rejected", "revoked"),
             (TokenSwitch::Replaced, "superseded", "newer token"),
         ] {

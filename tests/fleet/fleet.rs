@@ -47,7 +47,10 @@ impl Fleet {
         let store: Arc<dyn Store> = Arc::new(PostgresStore::connect(url).await?);
         let master = MasterKey::generate(&*entropy);
         let data_keys = [StoredDataKey::first(&master, &*entropy, clock.now())?];
-        anyhow::ensure!(store.change_data_keys(&[], &data_keys).await?, "the database is not a new one");
+        anyhow::ensure!(
+            store.change_data_keys(&[], &data_keys, None).await?,
+            "the database is not a new one"
+        );
         let vault = Arc::new(Vault::open(&MasterKeys::one(master, "the fleet"), &data_keys)?);
         let keyring = Arc::new(Keyring::new(vault.clone(), (*vault).clone()));
         // One key pair for all: making 10,000 of them would take longer than the day.
@@ -78,12 +81,13 @@ impl Fleet {
                 private_key: vault.seal(TOKEN_PRIVATE_KEY.at(key_id.0), &key.private_key_der(), &*entropy)?,
                 created_at: clock.now(),
             };
-            store.add_token_key(&stored).await?;
+            store.add_token_key(&stored, &operator).await?;
             let id = ServerTokenId(new_uuid(clock.now(), &*entropy));
             let secrets = seal_token(&vault, id, &token, &*entropy)?;
             let (consumer_key, expires_at) = (token.consumer_key.clone(), token.expires_at);
-            let new = NewServerToken { id, server, key: key_id, consumer_key, secrets, expires_at };
-            store.import_token(&new, TokenState::Valid, clock.now()).await?;
+            let new =
+                NewServerToken { id, server, key: key_id, consumer_key, secrets, expires_at, account: None };
+            store.import_token(&new, &TokenState::Valid.into(), &operator).await?;
             store.set_defaults(server, &[(Scope::Any, Some(profile.clone()))], &operator).await?;
         }
         let mut engines = Vec::new();

@@ -167,15 +167,14 @@ impl World {
                 let (_, token) =
                     adelie_token::decrypt(&file, std::slice::from_ref(&*KEY)).expect("our own key");
                 let key = TokenKeyId(new_uuid(now, entropy));
-                self.store
-                    .add_token_key(&StoredKey {
-                        id: key,
-                        server: id,
-                        certificate: KEY.certificate_der().to_vec(),
-                        private_key: Sealed(vec![0]),
-                        created_at: now,
-                    })
-                    .await?;
+                let stored = StoredKey {
+                    id: key,
+                    server: id,
+                    certificate: KEY.certificate_der().to_vec(),
+                    private_key: Sealed(vec![0]),
+                    created_at: now,
+                };
+                self.store.add_token_key(&stored, &self.operator()).await?;
                 let token_id = ServerTokenId(new_uuid(now, entropy));
                 let new = NewServerToken {
                     id: token_id,
@@ -184,8 +183,9 @@ impl World {
                     consumer_key: token.consumer_key.clone(),
                     secrets: secrets::seal_token(&self.vault, token_id, &token, entropy).expect("a seal"),
                     expires_at: token.expires_at,
+                    account: None,
                 };
-                self.store.import_token(&new, TokenState::Valid, now).await?;
+                self.store.import_token(&new, &TokenState::Valid.into(), &self.operator()).await?;
             }
             for number in 0..2 {
                 let name = profile_name(number);

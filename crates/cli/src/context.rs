@@ -76,7 +76,7 @@ impl Context {
         let first = masters.first().context("there is no master key")?;
         let first = StoredDataKey::first(first, &*self.entropy, self.clock.now())?;
         // When another process was first, its data key counts.
-        self.store.change_data_keys(&[], &[first]).await?;
+        self.store.change_data_keys(&[], &[first], None).await?;
         Ok(())
     }
 

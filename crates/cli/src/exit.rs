@@ -47,12 +47,22 @@ pub fn as_wrong(error: &(dyn std::error::Error + 'static)) -> anyhow::Error {
     Wrong { message: adelie_scheduler::chain(error), hint: None }.into()
 }
 
-/// Prints an error with its causes, once each, and the hint; returns the exit code.
+/// Prints an error and gives the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         // The reader has seen enough, like `head`.
         return Exit::Done.into();
     }
+    complain(error);
+    if error.downcast_ref::<Wrong>().is_some() || error.chain().any(is_another_database) {
+        Exit::Usage.into()
+    } else {
+        Exit::Attention.into()
+    }
+}
+
+/// Prints an error with its causes, once each, and the hint.
+pub fn complain(error: &anyhow::Error) {
     let wrong = error.downcast_ref::<Wrong>();
     let mut text = String::new();
     for (level, cause) in error.chain().enumerate() {
@@ -72,11 +82,6 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     }
     // Nobody is left to tell when stderr is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
-    if wrong.is_some() || error.chain().any(is_another_database) {
-        Exit::Usage.into()
-    } else {
-        Exit::Attention.into()
-    }
 }
 
 /// The remedy of an error of Apple's, wherever it is in the chain.

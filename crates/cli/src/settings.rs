@@ -35,6 +35,8 @@ struct File {
     event_days: Option<u32>,
     servers_at_once: Option<usize>,
     lease_seconds: Option<u64>,
+    terms_interval_seconds: Option<u32>,
+    token_interval_seconds: Option<u32>,
     webhook: WebhookFile,
     passwords: PasswordsFile,
 }
@@ -183,6 +185,8 @@ impl Settings {
                 file.manual_full_interval_seconds,
                 &mut engine.manual_full_interval,
             ),
+            ("terms_interval_seconds", file.terms_interval_seconds, &mut engine.terms_interval),
+            ("token_interval_seconds", file.token_interval_seconds, &mut engine.token_interval),
         ] {
             if let Some(seconds) = from.pick(key, set)? {
                 *interval = TimeDelta::seconds(from.at_least(1, key, seconds)?.into());

@@ -26,7 +26,9 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
 /// A text whose commands name an MDM server as `NAME`, with the name of the one that it is about.
 pub fn for_server(text: &str, server: &ServerName) -> String {
     let mut text = text.to_owned();
-    for command in ["server set", "server show", "token key", "token import", "sync"] {
+    for command in
+        ["server set", "server show", "token key", "token import", "token renew", "token check", "sync"]
+    {
         text = text.replace(&format!("adelie {command} NAME"), &format!("adelie {command} {server}"));
     }
     text

@@ -23,7 +23,7 @@ impl std::fmt::Display for TokenProblem {
             Self::Expired => "it has expired",
             Self::Rejected => "it was revoked, or is not a token of Apple's",
             Self::Superseded => "a newer one was generated in the portal",
-            Self::Clock => "the time of the request is not accepted",
+            Self::Clock => "because of the clock: the time of the request is not accepted",
             Self::Nonce => "the request was taken for a repetition",
             Self::Unknown => "no reason was given that is known here",
         })

@@ -7,6 +7,7 @@ mod assignment;
 mod clock;
 mod device;
 mod entropy;
+pub mod expiry;
 mod extra;
 mod family;
 pub mod halt;

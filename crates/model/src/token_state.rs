@@ -68,24 +68,59 @@ impl TokenState {
                  download the server token and run `adelie token import NAME FILE.p7m`",
             ),
             Self::Expiring | Self::Expired => Some(
-                "download a new server token for this MDM server in Apple Business or School Manager and \
-                 run `adelie token import NAME FILE.p7m`",
+                "run `adelie token renew NAME`, which leads through the renewal in Apple Business or School Manager",
             ),
-            Self::Rejected => Some(
-                "Apple revoked this token: download a new one in Apple Business or School Manager and run \
-                 `adelie token import NAME FILE.p7m`",
-            ),
+            Self::Rejected => Some("Apple revoked this token: get a new one with `adelie token renew NAME`"),
             Self::Superseded => Some(
-                "a newer token was generated in the portal: import that one with \
-                 `adelie token import NAME FILE.p7m`, or generate another",
+                "a newer token was generated in the portal: take that one with `adelie token renew NAME FILE.p7m`, \
+                 or get another with `adelie token renew NAME`",
             ),
             Self::TermsNotSigned => Some(
                 "an administrator of the organization must sign in to Apple Business or School Manager and \
-                 accept the new terms; then run `adelie sync NAME`",
+                 accept the new terms; then run `adelie token check NAME`",
             ),
             Self::Unreachable => {
                 Some("check the network, the proxy and Apple's system status page; Adelie goes on trying")
             }
+        }
+    }
+
+    /// Whether Apple refuses this token until somebody does something. It is then tried again only now and then.
+    #[must_use]
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Expired | Self::Rejected | Self::Superseded | Self::TermsNotSigned)
+    }
+
+    /// How much it matters, the worst first: what sorts lists of tokens.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Expired => 0,
+            Self::Rejected => 1,
+            Self::Superseded => 2,
+            Self::TermsNotSigned => 3,
+            Self::None => 4,
+            Self::Unreachable => 5,
+            Self::Expiring => 6,
+            Self::Valid => 7,
+        }
+    }
+
+    /// The state after `seen` was found out about a token that stood like this. That Apple cannot be reached takes
+    /// nothing back of what it said before: a token that it refuses stays refused until it is taken.
+    #[must_use]
+    pub fn after(self, seen: Self) -> Self {
+        if seen == Self::Unreachable && self.is_bad() { self } else { seen }
+    }
+
+    /// The state at a moment of a token that stood like this when Apple was last asked: where Apple has said nothing
+    /// against it, the calendar may.
+    #[must_use]
+    pub fn at(self, expires_at: Timestamp, now: Timestamp) -> Self {
+        match self {
+            Self::Valid | Self::Expiring => Self::by_expiry(expires_at, now),
+            Self::Unreachable if expires_at <= now => Self::Expired,
+            state => state,
         }
     }
 
@@ -106,5 +141,31 @@ impl TokenState {
 impl std::fmt::Display for TokenState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_state_has_a_rank_of_its_own_and_the_bad_ones_come_first() {
+        let mut ranked = TokenState::ALL;
+        ranked.sort_by_key(|state| state.rank());
+        assert!(ranked.windows(2).all(|pair| pair[0].rank() < pair[1].rank()));
+        assert!(
+            ranked[..4].iter().all(|state| state.is_bad()) && ranked[4..].iter().all(|state| !state.is_bad())
+        );
+    }
+
+    /// L43: a network that is down says nothing about the terms.
+    #[test]
+    fn what_apple_said_outlasts_a_dead_network() {
+        use TokenState::{Expiring, Rejected, TermsNotSigned, Unreachable, Valid};
+        assert_eq!(TermsNotSigned.after(Unreachable), TermsNotSigned);
+        assert_eq!(Rejected.after(Unreachable), Rejected);
+        assert_eq!(Rejected.after(Valid), Valid);
+        assert_eq!(Valid.after(Unreachable), Unreachable);
+        assert_eq!(Unreachable.after(Expiring), Expiring);
     }
 }

@@ -37,7 +37,7 @@ pub struct Alert {
 /// devices by state.
 #[must_use]
 pub fn alerts(settings: &Settings, server: &MdmServer, counts: &[StateCount], now: Timestamp) -> Vec<Alert> {
-    let mut alerts: Vec<Alert> = token(server).into_iter().collect();
+    let mut alerts: Vec<Alert> = token_alerts(server, now);
     alerts.extend(removals(server));
     alerts.extend(syncing(settings, server, now));
     let of_server = counts.iter().filter(|one| one.server == server.id && one.devices > 0);
@@ -46,11 +46,24 @@ pub fn alerts(settings: &Settings, server: &MdmServer, counts: &[StateCount], no
     alerts
 }
 
-fn token(server: &MdmServer) -> Option<Alert> {
-    let state = server.token.state;
+/// What is wrong with the token of an MDM server, and with the clock that its requests are signed by.
+#[must_use]
+pub fn token_alerts(server: &MdmServer, now: Timestamp) -> Vec<Alert> {
+    token(server, now).into_iter().chain(clock(server)).collect()
+}
+
+/// A token that expires within so many days needs somebody soon.
+const URGENT_DAYS: i64 = 14;
+
+fn token(server: &MdmServer, now: Timestamp) -> Option<Alert> {
+    let state = server.token.state_at(now);
+    let days = server.token.days_left(now);
     let (code, severity) = match state {
         TokenState::Valid => return None,
         TokenState::None => ("token_none", Severity::Problem),
+        TokenState::Expiring if days.is_some_and(|days| days < URGENT_DAYS) => {
+            ("token_expiring", Severity::Problem)
+        }
         TokenState::Expiring => ("token_expiring", Severity::Notice),
         TokenState::Expired => ("token_expired", Severity::Problem),
         TokenState::Rejected => ("token_rejected", Severity::Problem),
@@ -62,15 +75,34 @@ fn token(server: &MdmServer) -> Option<Alert> {
         (TokenState::None, _) => "there is no server token".to_owned(),
         (TokenState::Unreachable, Some(detail)) => format!("Apple cannot be reached: {detail}"),
         (TokenState::Unreachable, None) => "Apple cannot be reached".to_owned(),
-        (TokenState::Expiring, _) => match server.token.expires_at {
-            Some(at) => format!("the server token expires on {}", at.format("%F")),
+        (TokenState::Expiring, _) => match server.token.expires_at.zip(days) {
+            Some((at, days)) => format!("the server token expires on {} (in {days} days)", at.format("%F"))
+                .replace("in 1 days", "in 1 day"),
             None => "the server token expires soon".to_owned(),
+        },
+        (TokenState::Expired, None) => match server.token.expires_at.filter(|at| *at <= now) {
+            Some(at) => format!("the server token has expired on {}", at.format("%F")),
+            None => "the server token is expired".to_owned(),
         },
         (_, Some(detail)) => format!("the server token is {}: {detail}", state.as_str().replace('_', " ")),
         (_, None) => format!("the server token is {}", state.as_str().replace('_', " ")),
     };
     let remedy = state.remedy().unwrap_or_default().replace("NAME", server.name.as_str());
     Some(Alert { code, severity, text, remedy, devices: None })
+}
+
+/// Requests are signed with the time, and Apple refuses those whose time is far off.
+fn clock(server: &MdmServer) -> Option<Alert> {
+    let skew = server.token.clock_skew?;
+    let way = if skew > TimeDelta::zero() { "behind" } else { "ahead of" };
+    Some(Alert {
+        code: "clock_skew",
+        severity: Severity::Problem,
+        text: format!("the clock of this machine is {} seconds {way} Apple's", skew.num_seconds().abs()),
+        remedy: "set the clock of this machine right, best by NTP: Apple refuses requests whose time is minutes off"
+            .to_owned(),
+        devices: None,
+    })
 }
 
 /// The removal guard holds devices that a complete list did not show (field lesson L9).
@@ -130,7 +162,8 @@ fn syncing(settings: &Settings, server: &MdmServer, now: Timestamp) -> Vec<Alert
     let since = server.last_sync_at.unwrap_or(server.created_at);
     let working = server.worked_on.as_ref().is_some_and(|(_, until)| *until > now)
         || server.next_sync_at.is_some_and(|at| at > now);
-    let expected = !server.paused && server.token.state != TokenState::None && waits.is_none() && !working;
+    let has_token = server.token.state != TokenState::None && !server.token.state.is_bad();
+    let expected = !server.paused && has_token && waits.is_none() && !working;
     if expected && since + patience < now && server.failures == 0 {
         tell(
             "stalled",
@@ -241,7 +274,7 @@ mod tests {
             paused: false,
             created_at: at(0),
             sync: SyncSettings::default(),
-            token: TokenHealth { state: TokenState::Valid, detail: None, since: None, expires_at: None },
+            token: TokenHealth::of(TokenState::Valid),
             account: None,
             last_full_at: Some(at(0)),
             last_sync_at: Some(at(55)),
@@ -295,12 +328,7 @@ mod tests {
             failures: 2,
             stuck: 1,
             last_error: Some("Apple did not answer".to_owned()),
-            token: TokenHealth {
-                state: TokenState::TermsNotSigned,
-                detail: None,
-                since: None,
-                expires_at: None,
-            },
+            token: TokenHealth::of(TokenState::TermsNotSigned),
             ..server()
         };
         let states = [
@@ -323,6 +351,29 @@ mod tests {
                 "devices_throttled",
             ]
         );
+    }
+
+    /// L43: a clock that is off, and an expiry that comes near, are named although Apple still takes the token.
+    #[test]
+    fn what_will_be_trouble_with_a_token_is_named() {
+        let with = |days: i64, skew: Option<i64>| {
+            let mut server = server();
+            server.token.expires_at = Some(at(60) + TimeDelta::days(days));
+            server.token.clock_skew = skew.map(TimeDelta::seconds);
+            server
+        };
+        assert_eq!(codes(&with(61, None), &[]), Vec::<&str>::new());
+        assert_eq!(codes(&with(61, Some(-90)), &[]), ["clock_skew"]);
+        let severity = |server: &MdmServer| token_alerts(server, at(60))[0].severity;
+        assert_eq!(severity(&with(15, None)), Severity::Notice);
+        assert_eq!(severity(&with(13, None)), Severity::Problem);
+        assert_eq!(
+            codes(&with(-1, None), &[]),
+            ["token_expired"],
+            "the calendar says so before anybody asks Apple"
+        );
+        let ahead = token_alerts(&with(61, Some(-90)), at(60)).remove(0);
+        assert_eq!(ahead.text, "the clock of this machine is 90 seconds ahead of Apple's");
     }
 
     /// L62: nothing happens and nothing says why: the silence itself is shown.

@@ -46,6 +46,14 @@ impl Connector {
     /// # Errors
     /// [`WorkError::NoToken`], [`WorkError::Sealed`], [`WorkError::Client`].
     pub async fn client(&self, server: &MdmServer) -> Result<Client, WorkError> {
+        self.client_of_token(server).await.map(|(_, client)| client)
+    }
+
+    /// The client of an MDM server, and which of its tokens it uses.
+    pub(crate) async fn client_of_token(
+        &self,
+        server: &MdmServer,
+    ) -> Result<(ServerTokenId, Client), WorkError> {
         let stored = self
             .store
             .current_token(server.id)
@@ -54,7 +62,7 @@ impl Connector {
         if let Some((token, url, client)) = self.lock().get(&server.id)
             && (*token, url.as_str()) == (stored.token.id, server.base_url.as_str())
         {
-            return Ok(client.clone());
+            return Ok((*token, client.clone()));
         }
         let token = open_token(&self.keyring, &stored).await.map_err(|error| match error {
             SealError::Store(error) => WorkError::Store(error),
@@ -62,7 +70,7 @@ impl Connector {
         })?;
         let client = self.client_with(server, token)?;
         self.lock().insert(server.id, (stored.token.id, server.base_url.clone(), client.clone()));
-        Ok(client)
+        Ok((stored.token.id, client))
     }
 
     /// A client with a token that is not stored (yet): to try it before it is.

@@ -139,13 +139,14 @@ impl Engine {
     /// Those of Apple and of the store.
     pub async fn look(&self, id: ServerId, serials: &[SerialNumber]) -> Result<Vec<Shown>, WorkError> {
         let server = self.server(id).await?;
-        let client = self.connector.client(&server).await?;
+        let (token, client) = self.connector.client_of_token(&server).await?;
         match read_back::look(&client, serials).await {
             Ok(shown) => Ok(shown),
             Err(error) => {
                 if let Some(until) = error.wait_until() {
                     self.store.set_wait_until(id, until).await?;
                 }
+                self.token_refused(&server, Some(token), &error).await?;
                 Err(WorkError::Apple(server.name, "tell what it shows for devices", error))
             }
         }
@@ -202,21 +203,24 @@ impl Engine {
         // Read under the lease: another copy may have worked on it a moment ago.
         let server = self.server(lease.server).await?;
         *setbacks = server.setbacks;
-        let client = self.connector.client(&server).await?;
+        let (token, client) = self.connector.client_of_token(&server).await?;
         let before = client.requests();
-        let job = Job::new(self, server, Claimed { lease, good_until }, client, observer, stop);
+        let job = Job::new(self, server, Claimed { lease, good_until }, (token, client), observer, stop);
         let result = tokio::select! {
             result = work(&job) => result,
             // The work is dropped at its next await: every write it could still make is fenced anyway.
             error = job.keep_lease() => Err(error),
         };
+        if job.client.requests() > before {
+            self.note_skew(&job.server, &job.client).await;
+        }
         let mut done = result?;
         done.asked(job.client.requests() - before);
         Ok(done)
     }
 
     /// The server's row as it is now, unless Apple has asked to be left alone.
-    async fn server(&self, id: ServerId) -> Result<MdmServer, WorkError> {
+    pub(crate) async fn server(&self, id: ServerId) -> Result<MdmServer, WorkError> {
         let server = self.store.server_by_id(id).await?.ok_or_else(|| StoreError::no_server(id))?;
         match server.wait_until.filter(|until| *until > self.clock.now()) {
             Some(until) => Err(WorkError::Asked { server: server.name, until }),

@@ -1,13 +1,14 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use adelie_model::{RunId, Timestamp};
+use adelie_dep::endpoints::account;
+use adelie_model::{RunId, ServerTokenId, Timestamp};
 use adelie_store::{Lease, MdmServer, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::answers::Answers;
-use crate::assign::Assigner;
+use crate::assign::{Assigner, BATCH};
 use crate::policy::{self, Plan};
 use crate::ready::Ready;
 use crate::sync::Syncer;
@@ -20,6 +21,8 @@ pub(crate) struct Job<'a> {
     pub(crate) settings: Settings,
     pub(crate) lease: Lease,
     pub(crate) client: adelie_dep::Client,
+    /// The token that the client uses.
+    token: ServerTokenId,
     pub(crate) observer: &'a dyn Observer,
     pub(crate) stop: CancellationToken,
     /// Rung after every page, so that assignment starts with the first.
@@ -41,7 +44,7 @@ impl<'a> Job<'a> {
         engine: &'a Engine,
         server: MdmServer,
         claimed: Claimed,
-        client: adelie_dep::Client,
+        (token, client): (ServerTokenId, adelie_dep::Client),
         observer: &'a dyn Observer,
         stop: &CancellationToken,
     ) -> Self {
@@ -51,6 +54,7 @@ impl<'a> Job<'a> {
             server,
             lease: claimed.lease,
             client,
+            token,
             observer,
             stop: stop.child_token(),
             page_stored: Notify::new(),
@@ -82,23 +86,28 @@ impl<'a> Job<'a> {
                 tracing::warn!(server = %self.server.name, %error, "Apple's wish to be left alone could not be stored");
             }
         }
-        if let Some(state) = error.token_state() {
-            let detail = crate::chain(&error);
-            let kept = self.store().set_token_state(self.server.id, state, Some(&detail), self.now()).await;
-            if let Err(error) = kept {
-                tracing::warn!(server = %self.server.name, %error, "the state of the token could not be stored");
-            }
+        if let Err(error) = self.engine.token_refused(&self.server, Some(self.token), &error).await {
+            tracing::warn!(server = %self.server.name, %error, "the state of the token could not be stored");
         }
         WorkError::Apple(self.server.name.clone(), doing, error)
     }
 
     pub(crate) async fn run(&self, request: &Request) -> Result<Report, WorkError> {
         let store = self.store();
+        let mut server = self.server.clone();
+        if *request == Request::Due && server.token.state.is_bad() {
+            if server.token.next_check_at.is_some_and(|at| at > self.now()) {
+                return self.without_apple().await;
+            }
+            self.try_token().await?;
+            // What the trouble has held up is due now.
+            server.next_sync_at = None;
+        }
         let position = store.position(self.server.id).await?;
         // Only an operator's wish is measured against former ones; a week of deltas fits in between.
         let look_back = if matches!(request, Request::Due) { 0 } else { 1000 };
         let recent = store.runs(Some(self.server.id), None, look_back).await?;
-        let plan = policy::plan(&self.settings, &self.server, &position, &recent, request, self.now());
+        let plan = policy::plan(&self.settings, &server, &position, &recent, request, self.now());
         let was_due_at = self.server.next_sync_at;
         let mut report = Report { server: self.server.name.to_string(), was_due_at, ..Report::default() };
         match plan {
@@ -140,6 +149,29 @@ impl<'a> Job<'a> {
             }
         }
         Ok(report)
+    }
+
+    /// Asks Apple whether it takes the token again: one question, and not a whole sync.
+    async fn try_token(&self) -> Result<(), WorkError> {
+        match self.client.send(&account::Request).await {
+            Ok(response) => self.engine.token_taken(&self.server, self.token, &response, false).await,
+            Err(error) => Err(self.apple("tell about the account", error).await),
+        }
+    }
+
+    /// Does what is due while Apple is not to be asked, because it refuses the token: devices are decided anew, so that
+    /// what people see follows what they have changed.
+    async fn without_apple(&self) -> Result<Report, WorkError> {
+        if self.store().decisions_pending(self.server.id).await? {
+            while !self.stopping() && !self.store().decide_anew(&self.lease, self.now(), BATCH).await? {}
+        }
+        let attention = self.server.attention.clone();
+        Ok(Report {
+            server: self.server.name.to_string(),
+            was_due_at: self.server.next_sync_at,
+            attention,
+            ..Report::default()
+        })
     }
 
     /// Deletes what need not be kept any longer, with the first sync of a day.

@@ -28,8 +28,9 @@ mod service;
 mod settings;
 mod settle;
 mod sync;
+mod token;
 
-pub use alerts::{Alert, Severity, alerts};
+pub use alerts::{Alert, Severity, alerts, token_alerts};
 pub use assign::AssignReport;
 pub use connector::Connector;
 pub use engine::{Claimed, Engine, Report};

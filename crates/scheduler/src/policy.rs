@@ -1,6 +1,8 @@
 //! When a sync is due, which kind it is, and when one that an operator asks for must wait. Pure.
 
-use adelie_model::{Entropy, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, Trigger};
+use adelie_model::{
+    Entropy, RunOutcome, ServerId, SyncKind, SyncPhase, SyncRun, Timestamp, TokenState, Trigger,
+};
 use adelie_store::{MdmServer, SyncPosition};
 use chrono::TimeDelta;
 
@@ -129,6 +131,26 @@ pub fn next_after_failure(
     not_before.map_or(next, |at| at.max(next))
 }
 
+/// When a token that stands like this is tried again by itself; `None` where Apple does not refuse it, and the syncs
+/// show how it stands. Terms may be accepted at any moment; the other troubles end only with another token. With jitter,
+/// so that the tokens of an organization that has new terms do not all ask at once.
+#[must_use]
+pub fn next_token_check(
+    settings: &Settings,
+    state: TokenState,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Option<Timestamp> {
+    let pace = match state {
+        TokenState::TermsNotSigned => settings.terms_interval,
+        state if state.is_bad() => settings.token_interval,
+        _ => return None,
+    };
+    let pace = pace.max(TimeDelta::seconds(1));
+    let jitter = entropy.below(pace.num_milliseconds().unsigned_abs() / 5 + 1);
+    Some(now + pace + TimeDelta::milliseconds(i64::try_from(jitter).unwrap_or(0)))
+}
+
 /// Whether a complete listing that did not show `absent` of `present` devices may remove them without an
 /// operator's word (field lesson L9).
 #[must_use]
@@ -139,7 +161,7 @@ pub fn removal_is_plausible(settings: &Settings, absent: u64, present: u64) -> b
 
 #[cfg(test)]
 mod tests {
-    use adelie_model::{Counts, Cursor, RunId, SeededEntropy, TokenState};
+    use adelie_model::{Counts, Cursor, RunId, SeededEntropy};
     use adelie_store::{FullPhase, Operator, SyncSettings, TokenHealth};
 
     use super::*;
@@ -160,7 +182,7 @@ mod tests {
             paused: false,
             created_at: at(0),
             sync: SyncSettings::default(),
-            token: TokenHealth { state: TokenState::Valid, detail: None, since: None, expires_at: None },
+            token: TokenHealth::of(TokenState::Valid),
             account: None,
             last_full_at: last_full,
             last_sync_at: last_full,
@@ -218,6 +240,31 @@ mod tests {
         );
         let not_yet = server(Some(at(0)), Some(at(61)));
         assert_eq!(decide(&not_yet, &position(true), &[], &Request::Due), Plan::NotDue);
+    }
+
+    /// L44: new terms are looked for hourly, other troubles a few times a day, and never all at once.
+    #[test]
+    fn a_refused_token_is_tried_again_slowly() {
+        let (settings, entropy, now) = (Settings::default(), SeededEntropy::new(1), at(0));
+        let mut waits = |state| {
+            let next = next_token_check(&settings, state, now, &entropy);
+            next.map(|next| (next - now).num_minutes())
+        };
+        for state in [TokenState::Valid, TokenState::Expiring, TokenState::Unreachable, TokenState::None] {
+            assert_eq!(waits(state), None, "{state}");
+        }
+        for (state, least, most) in [
+            (TokenState::TermsNotSigned, 60, 72),
+            (TokenState::Rejected, 360, 432),
+            (TokenState::Superseded, 360, 432),
+            (TokenState::Expired, 360, 432),
+        ] {
+            let several: std::collections::BTreeSet<_> = (0..20).filter_map(|_| waits(state)).collect();
+            assert!(
+                several.len() > 5 && several.iter().all(|wait| (least..=most).contains(wait)),
+                "{several:?}"
+            );
+        }
     }
 
     /// L62: a shorter interval holds at once, not when the longer one has run out.

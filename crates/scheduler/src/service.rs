@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use adelie_model::Timestamp;
+use chrono::TimeDelta;
 use tokio::sync::{Notify, Semaphore};
 use tokio_cron_scheduler::{Job as CronJob, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +29,12 @@ pub struct Service {
     beat: Arc<Notify>,
     /// Heartbeats in a row at which the store did not answer.
     deaf: u32,
+    /// When it is looked next which tokens expire.
+    expiry_at: Timestamp,
 }
+
+/// Between two looks at which tokens expire. Rungs are days, and a look is cheap.
+const EXPIRY: TimeDelta = TimeDelta::minutes(1);
 
 /// Heartbeats between two log lines about a store that does not answer.
 const COMPLAIN_EVERY: u32 = 60;
@@ -40,7 +47,7 @@ impl Service {
     #[must_use]
     pub fn new(engine: Engine) -> Self {
         let slots = Arc::new(Semaphore::new(engine.settings.servers_at_once.max(1)));
-        Self { engine, slots, beat: Arc::default(), deaf: 0 }
+        Self { engine, slots, beat: Arc::default(), deaf: 0, expiry_at: Timestamp::MIN_UTC }
     }
 
     /// Works until `stop`, then waits for what is under way to reach a safe point.
@@ -58,13 +65,37 @@ impl Service {
             let beat = Arc::clone(&self.beat);
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = beat.notified() => self.start_due(&work, &stop).await,
+                () = beat.notified() => {
+                    self.tell_expiry().await;
+                    self.start_due(&work, &stop).await;
+                }
             }
         }
         heart.shutdown().await?;
         work.close();
         work.wait().await;
         Ok(())
+    }
+
+    /// Tells which tokens expire, once a minute, whether Apple can be reached or not.
+    async fn tell_expiry(&mut self) {
+        let now = self.engine.clock.now();
+        if now < self.expiry_at {
+            return;
+        }
+        match self.engine.tell_expiry().await {
+            Ok(told) => {
+                self.expiry_at = now + EXPIRY;
+                if told > 0 {
+                    tracing::warn!(
+                        tokens = told,
+                        "server tokens expire soon or have expired; see `adelie token list`"
+                    );
+                }
+            }
+            // The search for work that follows meets with the same trouble, and complains.
+            Err(error) => tracing::debug!(%error, "which tokens expire could not be looked up"),
+        }
     }
 
     /// Takes as many MDM servers with work as there are free slots, and starts on them.

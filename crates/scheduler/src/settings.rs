@@ -36,6 +36,10 @@ pub struct Settings {
     pub sends_first_from: usize,
     /// MDM servers worked on at once by one process.
     pub servers_at_once: usize,
+    /// Between two tries of a token whose organization has not accepted Apple's terms.
+    pub terms_interval: TimeDelta,
+    /// Between two tries of a token that Apple refuses for another reason.
+    pub token_interval: TimeDelta,
     /// After so long without an answer a sent assignment is read back.
     pub verify_after: TimeDelta,
 }
@@ -57,6 +61,8 @@ impl Default for Settings {
             assigns_in_flight: 3,
             sends_first_from: 3,
             servers_at_once: 8,
+            terms_interval: TimeDelta::hours(1),
+            token_interval: TimeDelta::hours(6),
             verify_after: TimeDelta::minutes(5),
         }
     }

@@ -513,15 +513,12 @@ impl<'a> Syncer<'a> {
     async fn token_is_good(&self) -> Result<(), WorkError> {
         let job = self.job;
         let now = job.now();
-        let state = job
-            .server
-            .token
-            .expires_at
-            .map_or(TokenState::Valid, |expires_at| TokenState::by_expiry(expires_at, now));
+        let expires_at = job.server.token.expires_at;
+        let state = expires_at.map_or(TokenState::Valid, |at| TokenState::by_expiry(at, now));
         if job.server.token.state == state && job.server.token.detail.is_none() {
             return Ok(());
         }
-        Ok(job.store().set_token_state(job.server.id, state, None, now).await?)
+        Ok(job.store().set_token_state(job.server.id, &state.into(), now).await?)
     }
 }
 
@@ -558,6 +555,8 @@ pub fn to_account(response: &account::Response, page_limit: u32) -> Account {
         server_uuid: response.server_uuid.clone(),
         admin_id: response.admin_id.clone().or_else(|| response.facilitator_id.clone()),
         org_name: response.org_name.clone(),
+        org_email: response.org_email.clone(),
+        org_phone: response.org_phone.clone(),
         org_type: response.org_type.clone(),
         page_limit: Some(page_limit),
     }

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use adelie_model::{Timestamp, halt, to_millis};
+use adelie_store::audit::keys_changed;
 use adelie_store::seal::{Column, StoredDataKey};
-use adelie_store::{KeyStore, Resealed, Result, Sealed, StoreError};
+use adelie_store::{KeyStore, Operator, Resealed, Result, Sealed, StoreError};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::PostgresStore;
 use crate::failure::{Attempt, run};
 use crate::rows::millis;
+use crate::{PostgresStore, audit};
 
 #[async_trait]
 impl KeyStore for PostgresStore {
@@ -19,8 +20,13 @@ impl KeyStore for PostgresStore {
         run("read the data keys", || async { data_keys(&mut *self.pool.acquire().await?).await }).await
     }
 
-    async fn change_data_keys(&self, before: &[StoredDataKey], after: &[StoredDataKey]) -> Result<bool> {
-        run("change the data keys", || change_data_keys(&self.pool, before, after)).await
+    async fn change_data_keys(
+        &self,
+        before: &[StoredDataKey],
+        after: &[StoredDataKey],
+        by: Option<&Operator>,
+    ) -> Result<bool> {
+        run("change the data keys", || change_data_keys(&self.pool, before, after, by)).await
     }
 
     async fn sealed_otherwise(
@@ -98,7 +104,12 @@ impl KeyStore for PostgresStore {
     }
 }
 
-async fn change_data_keys(pool: &PgPool, before: &[StoredDataKey], after: &[StoredDataKey]) -> Attempt<bool> {
+async fn change_data_keys(
+    pool: &PgPool,
+    before: &[StoredDataKey],
+    after: &[StoredDataKey],
+    by: Option<&Operator>,
+) -> Attempt<bool> {
     let mut transaction = pool.begin().await?;
     // An empty table has no row to lock. Who reads is not held up.
     sqlx::query("-- lock_data_keys\nLOCK TABLE data_keys IN SHARE ROW EXCLUSIVE MODE")
@@ -110,6 +121,9 @@ async fn change_data_keys(pool: &PgPool, before: &[StoredDataKey], after: &[Stor
     sqlx::query("-- clear_data_keys\nDELETE FROM data_keys").execute(&mut *transaction).await?;
     for key in after {
         add_data_key(&mut transaction, key).await?;
+    }
+    if let Some(by) = by {
+        audit::write(&mut transaction, by, &keys_changed(before, after)).await?;
     }
     halt::point("key.before_change");
     transaction.commit().await?;

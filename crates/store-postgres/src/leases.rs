@@ -146,7 +146,7 @@ async fn release(pool: &PgPool, lease: &Lease, end: &WorkEnd) -> Attempt<()> {
         "-- release_lease
          UPDATE mdm_servers SET lease_owner = NULL, lease_expires_at = NULL,
              setbacks = CASE WHEN $3::timestamptz IS NULL THEN 0 ELSE setbacks + 1 END,
-             work_at = GREATEST($3, wait_until, LEAST(COALESCE(next_sync_at, $2),
+             work_at = GREATEST($3, wait_until, token_check_at, LEAST(COALESCE(next_sync_at, $2),
                  CASE WHEN decide_after IS NOT NULL THEN $2 END, $4))
          WHERE id = $1",
     )

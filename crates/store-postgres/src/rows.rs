@@ -55,6 +55,8 @@ pub(crate) struct ServerRow {
     token_detail: Option<String>,
     token_since: Option<Timestamp>,
     token_expires_at: Option<Timestamp>,
+    token_check_at: Option<Timestamp>,
+    clock_skew_ms: Option<i64>,
     account: Option<Json<Account>>,
     last_full_at: Option<Timestamp>,
     last_sync_at: Option<Timestamp>,
@@ -85,6 +87,8 @@ impl TryFrom<ServerRow> for MdmServer {
                 detail: row.token_detail,
                 since: row.token_since,
                 expires_at: row.token_expires_at,
+                next_check_at: row.token_check_at,
+                clock_skew: row.clock_skew_ms.map(chrono::TimeDelta::milliseconds),
             },
             account: row.account.map(|account| account.0),
             last_full_at: row.last_full_at,
@@ -159,7 +163,13 @@ pub(crate) struct TokenRow {
     consumer_key: String,
     secrets: Vec<u8>,
     expires_at: Timestamp,
+    account: Option<Json<Account>>,
     imported_at: Timestamp,
+    imported_by: Option<String>,
+    replaced_at: Option<Timestamp>,
+    restored_at: Option<Timestamp>,
+    restored_by: Option<String>,
+    is_current: bool,
 }
 
 impl From<TokenRow> for StoredToken {
@@ -171,8 +181,16 @@ impl From<TokenRow> for StoredToken {
             consumer_key: row.consumer_key,
             secrets: Sealed(row.secrets),
             expires_at: row.expires_at,
+            account: row.account.map(|account| account.0),
         };
-        Self { token, imported_at: row.imported_at }
+        Self {
+            token,
+            imported_at: row.imported_at,
+            imported_by: row.imported_by,
+            replaced_at: row.replaced_at,
+            restored: row.restored_at.zip(row.restored_by),
+            is_current: row.is_current,
+        }
     }
 }
 

@@ -75,7 +75,8 @@ async fn list(pool: &PgPool, id: Option<ServerId>, name: Option<&str>) -> Attemp
     let found: Vec<ServerRow> = sqlx::query_as(
         "-- servers
          SELECT s.id, s.name, s.base_url, s.paused, s.created_at, s.sync_settings, s.token_state,
-             s.token_detail, s.token_since, t.expires_at AS token_expires_at, s.account, s.last_full_at,
+             s.token_detail, s.token_since, t.expires_at AS token_expires_at, s.token_check_at, s.clock_skew_ms,
+             s.account, s.last_full_at,
              s.last_sync_at, s.next_sync_at, s.failures, s.last_error, s.wait_until, s.attention, s.setbacks,
              s.stuck, s.lease_owner, s.lease_expires_at
          FROM mdm_servers s LEFT JOIN server_tokens t ON t.server_id = s.id AND t.is_current
@@ -135,21 +136,38 @@ async fn set_wait_until(pool: &PgPool, id: ServerId, until: Timestamp) -> Attemp
 }
 
 async fn set_account(pool: &PgPool, id: ServerId, account: &Account) -> Attempt<()> {
+    let account = clean(account);
+    let mut transaction = pool.begin().await?;
+    let updated = sqlx::query("-- set_account\nUPDATE mdm_servers SET account = $2 WHERE id = $1")
+        .bind(id.0)
+        .bind(Json(&account))
+        .execute(&mut *transaction)
+        .await?;
+    found(&updated, id)?;
+    sqlx::query(
+        "-- set_token_account\nUPDATE server_tokens SET account = $2 WHERE server_id = $1 AND is_current",
+    )
+    .bind(id.0)
+    .bind(Json(&account))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// What Apple says of an account, without what PostgreSQL cannot hold.
+pub(crate) fn clean(account: &Account) -> Account {
     let clean = |fact: &Option<String>| fact.as_deref().map(|fact| text(fact).into_owned());
-    let account = Account {
+    Account {
         server_name: clean(&account.server_name),
         server_uuid: clean(&account.server_uuid),
         admin_id: clean(&account.admin_id),
         org_name: clean(&account.org_name),
+        org_email: clean(&account.org_email),
+        org_phone: clean(&account.org_phone),
         org_type: clean(&account.org_type),
         page_limit: account.page_limit,
-    };
-    let updated = sqlx::query("-- set_account\nUPDATE mdm_servers SET account = $2 WHERE id = $1")
-        .bind(id.0)
-        .bind(Json(account))
-        .execute(pool)
-        .await?;
-    found(&updated, id)
+    }
 }
 
 async fn defaults(pool: &PgPool, id: ServerId) -> Attempt<Vec<ServerDefault>> {

@@ -24,9 +24,9 @@ use adelie_rules::Scope;
 use adelie_store::configuration::NewRevision;
 use adelie_store::page::{Action, Record};
 use adelie_store::{
-    AssignStore, ConfigurationStore, Details, DeviceFilter, DeviceStore, Lease, LeaseAnswer, LeaseStore,
-    NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, Result, Retention, RunStart, ServerStore,
-    Settlement, StoreError, SyncStore, TokenStore, WorkEnd,
+    AssignStore, ConfigurationStore, Details, DeviceFilter, DeviceStore, KeyStore, Lease, LeaseAnswer,
+    LeaseStore, NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, Result, Retention, RunStart,
+    ServerStore, Settlement, StoreError, SyncStore, TokenStore, WorkEnd,
 };
 use adelie_store_postgres::PostgresStore;
 use common::{Database, cluster};
@@ -344,7 +344,7 @@ async fn every_table_has_a_comment() {
     let database = Database::new().await;
     database
         .store
-        .set_token_state(ServerId(1), TokenState::Valid, None, at(0))
+        .set_token_state(ServerId(1), &TokenState::Valid.into(), at(0))
         .await
         .expect_err("none there");
     let silent: Vec<String> = sqlx::query_scalar(

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use adelie_model::halt;
+use adelie_store::audit::keys_changed;
 use adelie_store::seal::{Column, StoredDataKey};
-use adelie_store::{KeyStore, Resealed, Result, Sealed, StoreError, moment};
+use adelie_store::{KeyStore, Operator, Resealed, Result, Sealed, StoreError, moment};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
-use crate::SqliteStore;
 use crate::failure::{Attempt, run};
 use crate::rows::{maybe, millis};
+use crate::{SqliteStore, audit};
 
 #[async_trait]
 impl KeyStore for SqliteStore {
@@ -19,7 +20,12 @@ impl KeyStore for SqliteStore {
         run("read the data keys", async { data_keys(&mut *self.read().await?).await }).await
     }
 
-    async fn change_data_keys(&self, before: &[StoredDataKey], after: &[StoredDataKey]) -> Result<bool> {
+    async fn change_data_keys(
+        &self,
+        before: &[StoredDataKey],
+        after: &[StoredDataKey],
+        by: Option<&Operator>,
+    ) -> Result<bool> {
         run("change the data keys", async {
             let mut transaction = self.write().await?;
             if data_keys(&mut transaction).await? != before {
@@ -28,6 +34,9 @@ impl KeyStore for SqliteStore {
             sqlx::query("-- clear_data_keys\nDELETE FROM data_keys").execute(&mut *transaction).await?;
             for key in after {
                 add_data_key(&mut transaction, key).await?;
+            }
+            if let Some(by) = by {
+                audit::write(&mut transaction, by, &keys_changed(before, after)).await?;
             }
             halt::point("key.before_change");
             transaction.commit().await?;

@@ -96,7 +96,7 @@ impl LeaseStore for SqliteStore {
                 "-- release_lease
                  UPDATE mdm_servers SET lease_owner = NULL, lease_expires_at = NULL,
                      setbacks = CASE WHEN ?4 IS NULL THEN 0 ELSE setbacks + 1 END,
-                     work_at = max(coalesce(?4, 0), coalesce(wait_until, 0),
+                     work_at = max(coalesce(?4, 0), coalesce(wait_until, 0), coalesce(token_check_at, 0),
                          min(coalesce(next_sync_at, ?5),
                              CASE WHEN decide_after IS NULL THEN ?7 ELSE ?5 END, coalesce(?6, ?7)))
                  WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner = ?3",

@@ -187,6 +187,8 @@ pub(crate) fn server(row: &SqliteRow) -> Attempt<MdmServer> {
             detail: row.try_get("token_detail")?,
             since: time("mdm_servers.token_since", "token_since")?,
             expires_at: time("server_tokens.expires_at", "expires_at")?,
+            next_check_at: time("mdm_servers.token_check_at", "token_check_at")?,
+            clock_skew: row.try_get::<Option<i64>, _>("clock_skew_ms")?.map(chrono::TimeDelta::milliseconds),
         },
         account: account.map(|account| json("mdm_servers.account", account)).transpose()?,
         last_full_at: time("mdm_servers.last_full_at", "last_full_at")?,

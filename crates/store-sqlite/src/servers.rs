@@ -155,12 +155,21 @@ impl ServerStore for SqliteStore {
     async fn set_account(&self, id: ServerId, account: &Account) -> Result<()> {
         run("keep the account of an MDM server", async {
             let mut transaction = self.write().await?;
+            let account = to_json("mdm_servers.account", account)?;
             let done = sqlx::query("-- set_account\nUPDATE mdm_servers SET account = ?2 WHERE id = ?1")
                 .bind(id.0)
-                .bind(to_json("mdm_servers.account", account)?)
+                .bind(&account)
                 .execute(&mut *transaction)
                 .await?;
             found(id, done.rows_affected())?;
+            sqlx::query(
+                "-- set_token_account
+                 UPDATE server_tokens SET account = ?2 WHERE server_id = ?1 AND is_current = 1",
+            )
+            .bind(id.0)
+            .bind(&account)
+            .execute(&mut *transaction)
+            .await?;
             Ok(transaction.commit().await?)
         })
         .await

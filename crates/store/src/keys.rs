@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::Result;
 use crate::seal::{Column, Sealed, StoredDataKey};
+use crate::{Operator, Result};
 
 /// A sealed value that takes the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,12 @@ pub trait KeyStore: Send + Sync {
 
     /// Makes the data keys what they are in `after`, in one transaction, if they are still what they are in `before`, and
     /// says whether it has. So two processes that start, or rotate, at once never undo what the other one did.
-    async fn change_data_keys(&self, before: &[StoredDataKey], after: &[StoredDataKey]) -> Result<bool>;
+    async fn change_data_keys(
+        &self,
+        before: &[StoredDataKey],
+        after: &[StoredDataKey],
+        by: Option<&Operator>,
+    ) -> Result<bool>;
 
     /// Values of a column that are not sealed under this data key, in the order of their rows, from behind `after` on.
     async fn sealed_otherwise(

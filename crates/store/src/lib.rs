@@ -59,7 +59,7 @@ pub use sync::{
     AbsentCount, Committed, FullPhase, PageCommit, Retention, RunEnd, RunStart, SendAhead, SyncPosition,
     SyncStore,
 };
-pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenStore};
+pub use tokens::{NewServerToken, StoredKey, StoredToken, TokenHealth, TokenSeen, TokenStore};
 pub use turn::{Before, Turn};
 pub use webhooks::{
     Attempt, Attempted, Backlog, ClaimedDelivery, Delivery, DeliveryFilter, DeliveryOutcome, DeliveryState,

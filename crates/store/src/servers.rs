@@ -100,6 +100,10 @@ pub struct Account {
     pub admin_id: Option<String>,
     /// The organization.
     pub org_name: Option<String>,
+    /// How the organization is reached.
+    pub org_email: Option<String>,
+    /// How the organization is called.
+    pub org_phone: Option<String>,
     /// `edu` or `org`.
     pub org_type: Option<String>,
     /// The page size that Apple allows, at most 1000.
@@ -145,6 +149,6 @@ pub trait ServerStore: Send + Sync {
     /// moment that stands there already stays; importing another token clears it.
     async fn set_wait_until(&self, id: ServerId, until: Timestamp) -> Result<()>;
 
-    /// Keeps what Apple said of the account.
+    /// Keeps what Apple said of the account, also with the token in use.
     async fn set_account(&self, id: ServerId, account: &Account) -> Result<()>;
 }

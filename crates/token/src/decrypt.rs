@@ -1,9 +1,11 @@
 use adelie_model::ServerToken;
+use cms::cert::IssuerAndSerialNumber;
 use cms::content_info::ContentInfo;
 use cms::enveloped_data::{EnvelopedData, KeyTransRecipientInfo, RecipientIdentifier, RecipientInfo};
 use der::Decode;
 use der::asn1::ObjectIdentifier;
 use openssl::cms::CmsContentInfo;
+use openssl::x509::X509;
 use zeroize::Zeroizing;
 
 use crate::key::hex;
@@ -35,14 +37,7 @@ const CIPHERS: [ObjectIdentifier; 4] = [
 /// # Errors
 /// One variant for each thing that can have gone wrong, with the next step in its text.
 pub fn decrypt(file: &[u8], keys: &[TokenKey]) -> Result<(usize, ServerToken), DecryptError> {
-    // OpenSSL reads BER and writes DER, and `cms` reads DER only; so nobody has to read BER a second time.
-    let message = CmsContentInfo::from_der(&envelope::cms_bytes(file)?)
-        .and_then(|message| message.to_der())
-        .map_err(|_| DecryptError::Damaged)?;
-    let enveloped: EnvelopedData = ContentInfo::from_der(&message)
-        .and_then(|outer| outer.content.decode_as())
-        .map_err(|_| DecryptError::Damaged)?;
-
+    let (message, enveloped) = read(file)?;
     let addressed = addressed(&enveloped, keys)?;
     let cipher = enveloped.encrypted_content.content_enc_alg.oid;
     if !CIPHERS.contains(&cipher) {
@@ -62,6 +57,43 @@ pub fn decrypt(file: &[u8], keys: &[TokenKey]) -> Result<(usize, ServerToken), D
     Err(DecryptError::Undecryptable)
 }
 
+/// The positions of the certificates that Apple's `.p7m` was encrypted for, without a private key: to find out whose it is
+/// before any secret is opened. Certificates are DER; one that cannot be read is passed over, because it opens nothing.
+///
+/// # Errors
+/// As [`decrypt`], up to the point where a private key would be needed.
+pub fn addressees(file: &[u8], certificates: &[&[u8]]) -> Result<Vec<usize>, DecryptError> {
+    let (_, enveloped) = read(file)?;
+    let transports = transports(&enveloped)?;
+    let mut found = Vec::new();
+    for (index, der) in certificates.iter().enumerate() {
+        let Ok(parsed) = x509_cert::Certificate::from_der(der) else { continue };
+        let identity = IssuerAndSerialNumber {
+            issuer: parsed.tbs_certificate.issuer,
+            serial_number: parsed.tbs_certificate.serial_number,
+        };
+        let certificate = X509::from_der(der).ok();
+        let key_identifier = certificate.as_ref().and_then(|certificate| certificate.subject_key_id());
+        let key_identifier = key_identifier.map(|id| id.as_slice());
+        if transports.iter().any(|transport| names(&transport.rid, &identity, key_identifier)) {
+            found.push(index);
+        }
+    }
+    if found.is_empty() { Err(for_others(&transports)) } else { Ok(found) }
+}
+
+/// The message as DER, and what is in it.
+fn read(file: &[u8]) -> Result<(Vec<u8>, EnvelopedData), DecryptError> {
+    // OpenSSL reads BER and writes DER, and `cms` reads DER only; so nobody has to read BER a second time.
+    let message = CmsContentInfo::from_der(&envelope::cms_bytes(file)?)
+        .and_then(|message| message.to_der())
+        .map_err(|_| DecryptError::Damaged)?;
+    let enveloped: EnvelopedData = ContentInfo::from_der(&message)
+        .and_then(|outer| outer.content.decode_as())
+        .map_err(|_| DecryptError::Damaged)?;
+    Ok((message, enveloped))
+}
+
 fn open(message: &[u8], key: &TokenKey) -> Result<ServerToken, DecryptError> {
     let (private_key, certificate) = key.halves();
     // The certificate has to be passed: without it, OpenSSL tries the key on every recipient and now and then
@@ -76,19 +108,7 @@ fn open(message: &[u8], key: &TokenKey) -> Result<ServerToken, DecryptError> {
 
 /// The positions of the keys that the message was encrypted for; at least one.
 fn addressed(enveloped: &EnvelopedData, keys: &[TokenKey]) -> Result<Vec<usize>, DecryptError> {
-    let transports: Vec<&KeyTransRecipientInfo> = enveloped
-        .recip_infos
-        .0
-        .iter()
-        .filter_map(|info| match info {
-            RecipientInfo::Ktri(transport) => Some(transport),
-            _ => None,
-        })
-        .collect();
-    if transports.is_empty() {
-        let method = enveloped.recip_infos.0.iter().next().map_or("nothing", method);
-        return Err(DecryptError::KeyTransport { method: method.to_owned() });
-    }
+    let transports = transports(enveloped)?;
     if keys.is_empty() {
         return Err(DecryptError::NoKey);
     }
@@ -96,7 +116,9 @@ fn addressed(enveloped: &EnvelopedData, keys: &[TokenKey]) -> Result<Vec<usize>,
     let mut found = Vec::new();
     let mut unusable = None;
     for (index, key) in keys.iter().enumerate() {
-        let Some(transport) = transports.iter().find(|transport| names(&transport.rid, key)) else {
+        let Some(transport) =
+            transports.iter().find(|transport| names(&transport.rid, key.identity(), key.key_identifier()))
+        else {
             continue;
         };
         if KEY_TRANSPORTS.contains(&transport.key_enc_alg.oid) {
@@ -108,19 +130,39 @@ fn addressed(enveloped: &EnvelopedData, keys: &[TokenKey]) -> Result<Vec<usize>,
     match (found.is_empty(), unusable) {
         (false, _) => Ok(found),
         (true, Some(method)) => Err(DecryptError::KeyTransport { method }),
-        (true, None) => Err(DecryptError::OtherKey {
-            // More than a few of them would hide the rest of the message.
-            recipients: transports.iter().take(3).map(|transport| recipient(&transport.rid)).collect(),
-        }),
+        (true, None) => Err(for_others(&transports)),
     }
+}
+
+/// The recipients in the form that Apple uses; at least one.
+fn transports(enveloped: &EnvelopedData) -> Result<Vec<&KeyTransRecipientInfo>, DecryptError> {
+    let infos = &enveloped.recip_infos.0;
+    let transports: Vec<&KeyTransRecipientInfo> = infos
+        .iter()
+        .filter_map(|info| match info {
+            RecipientInfo::Ktri(transport) => Some(transport),
+            _ => None,
+        })
+        .collect();
+    if transports.is_empty() {
+        let method = infos.iter().next().map_or("nothing", method);
+        return Err(DecryptError::KeyTransport { method: method.to_owned() });
+    }
+    Ok(transports)
+}
+
+fn for_others(transports: &[&KeyTransRecipientInfo]) -> DecryptError {
+    // More than a few of them would hide the rest of the message.
+    let recipients = transports.iter().take(3).map(|transport| recipient(&transport.rid)).collect();
+    DecryptError::OtherKey { recipients }
 }
 
 /// Whether the message means this key. Issuer and serial number are compared as raw bytes, because Apple copies
 /// them from the certificate, and because a serial number may read as negative.
-fn names(rid: &RecipientIdentifier, key: &TokenKey) -> bool {
+fn names(rid: &RecipientIdentifier, identity: &IssuerAndSerialNumber, key_identifier: Option<&[u8]>) -> bool {
     match rid {
-        RecipientIdentifier::IssuerAndSerialNumber(named) => named == key.identity(),
-        RecipientIdentifier::SubjectKeyIdentifier(named) => key.key_identifier() == Some(named.0.as_bytes()),
+        RecipientIdentifier::IssuerAndSerialNumber(named) => named == identity,
+        RecipientIdentifier::SubjectKeyIdentifier(named) => key_identifier == Some(named.0.as_bytes()),
     }
 }
 

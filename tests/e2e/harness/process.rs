@@ -131,6 +131,11 @@ impl Background {
         self.signal("TERM");
     }
 
+    /// Asks it to end, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
     /// Lets it stand still at whatever line it is, as a frozen machine does.
     pub fn freeze(&self) {
         self.signal("STOP");

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use adelie_model::{Clock as _, Entropy as _, SeededEntropy, TokenKeyId};
 use adelie_store::seal::{TOKEN_PRIVATE_KEY, Vault};
-use adelie_store::{MasterKeys, Store, StoredKey};
+use adelie_store::{MasterKeys, Operator, Store, StoredKey};
 use adelie_store_postgres::PostgresStore;
 use adelie_store_sqlite::SqliteStore;
 use uuid::Uuid;
@@ -40,7 +40,7 @@ async fn fill(world: &World) {
         let id = TokenKeyId(Uuid::from_u128(number.into()));
         let private_key = vault.seal(TOKEN_PRIVATE_KEY.at(id.0), &secret, &entropy).expect("sealed");
         let key = StoredKey { id, server, certificate: Vec::new(), private_key, created_at: RealClock.now() };
-        store.add_token_key(&key).await.expect("stored");
+        store.add_token_key(&key, &Operator::new("the test", RealClock.now())).await.expect("stored");
     }
 }
 
@@ -66,8 +66,11 @@ fn measured(database: Database) {
     let (before, began) = (runs("= 'done'"), Instant::now());
     let done = installation.rotate(&["--json"]).exits(0).object();
     let (took, after) = (began.elapsed(), runs("= 'done'"));
-    let line =
-        format!("{} secrets sealed anew in {took:.1?} on {on}, {} syncs meanwhile\n", done["sealed"], after - before);
+    let line = format!(
+        "{} secrets sealed anew in {took:.1?} on {on}, {} syncs meanwhile\n",
+        done["sealed"],
+        after - before
+    );
     // Not by `eprintln!`, which a test captures.
     std::io::stderr().write_all(line.as_bytes()).expect("stderr");
     assert!(done["sealed"].as_u64().expect("a number") > SECRETS, "{done}");

@@ -26,18 +26,28 @@ macro_rules! passes_on {
 
 passes_on!(KeyStore {
     fn data_keys() -> Vec<StoredDataKey>;
-    fn change_data_keys(before: &[StoredDataKey], after: &[StoredDataKey]) -> bool;
+    fn change_data_keys(before: &[StoredDataKey], after: &[StoredDataKey], by: Option<&Operator>) -> bool;
     fn sealed_otherwise(column: Column, version: u32, after: Option<Uuid>, limit: u32) -> Vec<(Uuid, Sealed)>;
     fn reseal(column: Column, values: &[Resealed]) -> u64;
     fn seal_counts(column: Column) -> BTreeMap<u32, u64>;
 });
 
 passes_on!(TokenStore {
-    fn add_token_key(key: &StoredKey) -> ();
+    fn add_token_key(key: &StoredKey, by: &Operator) -> ();
     fn token_keys(server: ServerId) -> Vec<StoredKey>;
-    fn import_token(token: &NewServerToken, state: TokenState, now: Timestamp) -> ();
+    fn import_token(token: &NewServerToken, seen: &TokenSeen<'_>, by: &Operator) -> ();
+    fn restore_token(
+        server: ServerId,
+        token: ServerTokenId,
+        account: Option<&Account>,
+        seen: &TokenSeen<'_>,
+        by: &Operator,
+    ) -> ();
     fn current_token(server: ServerId) -> Option<StoredToken>;
-    fn set_token_state(server: ServerId, state: TokenState, detail: Option<&str>, now: Timestamp) -> ();
+    fn tokens(server: ServerId) -> Vec<StoredToken>;
+    fn set_token_state(server: ServerId, seen: &TokenSeen<'_>, now: Timestamp) -> ();
+    fn set_clock_skew(server: ServerId, skew: Option<chrono::TimeDelta>) -> ();
+    fn tell_expiry(now: Timestamp) -> u64;
 });
 
 passes_on!(ProfileStore {

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use adelie_model::ServerName;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
@@ -18,6 +17,7 @@ mod profile;
 mod rule;
 mod server;
 mod sync;
+mod token;
 mod values;
 mod webhook;
 
@@ -32,6 +32,7 @@ pub use profile::{Import, Profile, SkipKeys, Step};
 pub use rule::{Conditions, Facts, Patch, Rule};
 pub use server::{OwnSettings, Server, UrlChange};
 pub use sync::{Sync, SyncCommand};
+pub use token::{Renew, Token};
 pub use values::{DefaultProfile, Setting, Since};
 pub use webhook::{AddWebhook, Format, Signing, Webhook};
 
@@ -174,7 +175,7 @@ pub enum Command {
     /// Run the service: sync, assign and deliver by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do
-    Doctor,
+    Doctor(Doctor),
     /// Run a simulated Apple to try things against
     Simulator(Box<Simulator>),
     /// The whole way in one command: simulator, service and sample data
@@ -189,41 +190,32 @@ pub enum Command {
     HelpMarkdown,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Token {
-    /// Make a fresh key pair and write the certificate to upload to Apple
-    Key {
-        /// The MDM server
-        name: ServerName,
-        /// Where to write the certificate; without it, it goes to stdout
-        #[arg(long, value_name = "FILE.pem")]
-        out: Option<PathBuf>,
-    },
-    /// Decrypt the server token that Apple gave and use it from now on
-    Import {
-        /// The MDM server
-        name: ServerName,
-        /// The file downloaded from Apple
-        #[arg(value_name = "FILE.p7m")]
-        file: PathBuf,
-        /// Import it although it seems to belong to another MDM server or cannot be tried now
-        #[arg(long)]
-        force: bool,
-    },
-    /// Show how the token stands, and what to do
-    Show {
-        /// The MDM server
-        name: ServerName,
-    },
-    /// Sign the token that answers a device's GetToken, for access management of Managed Apple Accounts
-    #[command(after_help = "It is good once: make one for each request.")]
-    Jwt {
-        /// The MDM server
-        name: ServerName,
-        /// The TokenServiceType that the device asks for
-        #[arg(long, value_name = "TYPE", default_value = adelie_token::ACCESS_MANAGEMENT)]
-        service_type: String,
-    },
+/// What `adelie doctor` looks at; the order is that of its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Check {
+    /// Who may read the data directory
+    DataDir,
+    /// Whether the master key fits the database, and what is sealed under which data key
+    Key,
+    /// Server tokens: whether they open, what Apple says of them, when they expire, and the clock
+    Tokens,
+    /// MDM servers: syncs, devices
+    Servers,
+    /// Rules that do nothing
+    Rules,
+    /// Profiles that Apple shows otherwise
+    Profiles,
+    /// Endpoints of webhooks
+    Webhooks,
+    /// The end of the audit
+    Audit,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    /// Look only at this; can be given several times
+    #[arg(long, value_name = "NAME")]
+    pub check: Vec<Check>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -158,7 +158,7 @@ impl Walk {
         context.store.add_server(&new, &context.operator()).await?;
         let server = context.server(&name).await?;
         let (key, stored) = token::make_key(context, &server).await?;
-        context.store.add_token_key(&stored).await?;
+        context.store.add_token_key(&stored, &context.operator()).await?;
         self.tell(2, "made a key pair; its certificate is what is uploaded to Apple")?;
         let p7m = self.apple.issue_token(LAB, &key.certificate_pem(), TokenShape::default())?;
         let imported = token::import_bytes(context, &server, &p7m, false).await?;

@@ -77,7 +77,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         },
         Command::Key(command) => key::run(settings, out, command).await,
         Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
-        Command::Doctor => doctor::run(settings).await,
+        Command::Doctor(command) => doctor::run(settings, &command.check).await,
         Command::Simulator(command) => simulator::run(out, *command).await,
         Command::Demo(command) => demo::run(settings, command).await,
         Command::Completions { .. } | Command::HelpMarkdown => Ok(Exit::Done),

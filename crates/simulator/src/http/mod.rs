@@ -101,7 +101,10 @@ async fn reply(simulator: &Simulator, parts: Parts, body: Option<Bytes>) -> Repl
         reply = hurt(reply, fault, simulator);
     }
     // The passed-in clock, not the machine's: a client may measure `Retry-After` dates from this header.
-    reply.extra.push(("Date".to_owned(), httpdate::fmt_http_date(simulator.clock().base_now().into())));
+    // A fault may have set another one: Apple's clock is right then, and the client's is wrong.
+    if !reply.extra.iter().any(|(name, _)| name.eq_ignore_ascii_case("date")) {
+        reply.extra.push(("Date".to_owned(), httpdate::fmt_http_date(simulator.clock().base_now().into())));
+    }
     // Before the wait: a client that is killed meanwhile has asked all the same.
     note(simulator, &ask, &reply, fault.is_some());
     if let Some(fault) = &fault {

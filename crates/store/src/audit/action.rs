@@ -42,6 +42,8 @@ actions! {
     ServerProfilesRetried "server.profiles_retried": "Profiles that Apple had refused were made due again.";
     TokenKeyAdded "token.key_added": "A key pair for a server token was made.";
     TokenImported "token.imported": "A server token was taken into use.";
+    TokenRestored "token.restored": "A former server token was taken into use again.";
+    KeyRotated "key.rotated": "The keys that seal secrets were exchanged.";
     SecretEscrowed "secret.escrowed": "A secret of a device was made and kept.";
     SecretSettled "secret.settled": "What became of a kept secret of a device was told.";
     SecretViewed "secret.viewed": "A kept secret of a device was shown.";

@@ -50,7 +50,8 @@ pub struct AuditEntry {
 }
 
 /// The kinds of objects.
-pub const KINDS: [&str; 8] = ["server", "profile", "rule", "rules", "device", "bulk", "webhook", "delivery"];
+pub const KINDS: [&str; 9] =
+    ["server", "profile", "rule", "rules", "device", "bulk", "webhook", "delivery", "key"];
 
 impl AuditObject {
     /// An object of that kind and name.

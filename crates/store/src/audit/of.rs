@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use adelie_model::{DeliveryId, Device, EscrowId, RunId, SerialNumber, ServerName, WebhookId};
+use adelie_model::{
+    DeliveryId, Device, EscrowId, RunId, SerialNumber, ServerName, ServerTokenId, Timestamp, TokenKeyId,
+    WebhookId,
+};
 use adelie_rules::Condition;
 use serde_json::{Value, json};
 
 use super::{AuditAction, AuditObject, Facts, NewAudit};
 use crate::configuration::{Configuration, Edits, Head, ServerConfiguration, StoredRule};
 use crate::page::Action;
+use crate::seal::StoredDataKey;
 use crate::{
     EscrowKind, EscrowState, Escrowed, NewBulkChange, NewServer, NewWebhook, Replay, RunStart, WebhookChange,
     WebhookState,
@@ -34,6 +38,43 @@ pub fn server_paused(name: &ServerName, paused: bool) -> NewAudit {
     let action = if paused { AuditAction::ServerPaused } else { AuditAction::ServerResumed };
     let facts = |paused: bool| Facts::new().with("paused", paused);
     NewAudit::new(action, server(name)).before(facts(!paused)).after(facts(paused))
+}
+
+/// A key pair for server tokens was made.
+#[must_use]
+pub fn token_key_added(name: &ServerName, id: TokenKeyId) -> NewAudit {
+    NewAudit::new(AuditAction::TokenKeyAdded, server(name)).after(Facts::new().with("key", id.to_string()))
+}
+
+/// A server token was taken into use: a new one, or a former one once more. `was` is the one that was in use before.
+#[must_use]
+pub fn token_switched(
+    action: AuditAction,
+    name: &ServerName,
+    was: Option<ServerTokenId>,
+    is: ServerTokenId,
+    expires_at: Timestamp,
+) -> NewAudit {
+    let facts = |id: ServerTokenId| Facts::new().with("token", id.to_string());
+    let after = facts(is).with("expires_at", expires_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+    NewAudit { before: was.map(facts), ..NewAudit::new(action, server(name)).after(after) }
+}
+
+/// Secrets are sealed under another data key, or data keys under another master key. Nothing else about them is done by
+/// people.
+#[must_use]
+pub fn keys_changed(before: &[StoredDataKey], after: &[StoredDataKey]) -> Vec<NewAudit> {
+    let facts = |keys: &[StoredDataKey]| {
+        let newest = keys.last();
+        Facts::new()
+            .with("data_key", newest.map(|key| key.version))
+            .with("master_key", newest.map(|key| key.master_id().to_owned()))
+    };
+    let (was, is) = (facts(before), facts(after));
+    if was == is {
+        return Vec::new();
+    }
+    vec![NewAudit::new(AuditAction::KeyRotated, AuditObject::new("key", "all")).before(was).after(is)]
 }
 
 /// So many refused profiles of an MDM server were made due again.
@@ -320,9 +361,8 @@ pub fn webhook_tested(id: WebhookId, url: &str, delivery: DeliveryId) -> NewAudi
 /// So many deliveries were made due again.
 #[must_use]
 pub fn webhook_replayed(which: &Replay, deliveries: u64) -> NewAudit {
-    let time = |moment: &adelie_model::Timestamp| -> Value {
-        moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true).into()
-    };
+    let time =
+        |moment: &Timestamp| -> Value { moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true).into() };
     let facts = Facts::new().with("deliveries", deliveries);
     let (object, facts) = match which {
         Replay::One(id) => (AuditObject::new("delivery", id), facts),

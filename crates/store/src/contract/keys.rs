@@ -70,10 +70,10 @@ impl Keys {
             let id = Uuid::from_u128(base | u128::from(number));
             let (key, new) = token(server, 0);
             let private_key = self.seal(TOKEN_PRIVATE_KEY.at(id));
-            store.add_token_key(&StoredKey { id: TokenKeyId(id), private_key, ..key }).await?;
+            store.add_token_key(&StoredKey { id: TokenKeyId(id), private_key, ..key }, &operator(0)).await?;
             let secrets = self.seal(SERVER_TOKEN_SECRETS.at(id));
             let new = NewServerToken { id: ServerTokenId(id), key: TokenKeyId(id), secrets, ..new };
-            store.import_token(&new, TokenState::Valid, at(1)).await?;
+            store.import_token(&new, &TokenState::Valid.into(), &operator(1)).await?;
             let secrets = Some((id, self.seal(PROFILE_SECRETS.at(id))));
             let profile = profile_name(&format!("{name}-{number}"));
             let revision = NewRevision { secrets, ..says(profile.as_str()) };
@@ -101,23 +101,23 @@ pub async fn data_keys_are_changed_by_one_at_a_time(fixture: &dyn Fixture) -> Ca
     let (store, other) = (fixture.store(), fixture.another().await);
     let mut keys = Keys::new();
     assert_eq!(store.data_keys().await?, []);
-    assert!(store.change_data_keys(&[], &keys.stored).await?);
-    assert!(!other.change_data_keys(&[], &Keys::new().stored).await?);
+    assert!(store.change_data_keys(&[], &keys.stored, None).await?);
+    assert!(!other.change_data_keys(&[], &Keys::new().stored, None).await?);
     assert_eq!(other.data_keys().await?, keys.stored);
     let first = keys.stored.clone();
     keys.rotate();
     let (one, two) = tokio::join!(
-        store.change_data_keys(&first, &keys.stored),
-        other.change_data_keys(&first, &keys.stored)
+        store.change_data_keys(&first, &keys.stored, None),
+        other.change_data_keys(&first, &keys.stored, None)
     );
     assert!(one? != two?, "one of them and only one");
     assert_eq!(store.data_keys().await?, keys.stored);
     let complete = rotation::complete(&keys.stored, 2, at(2));
     let retired = rotation::retire(&complete, &[2].into(), at(3));
-    assert!(store.change_data_keys(&keys.stored, &retired).await?);
-    assert!(!store.change_data_keys(&complete, &keys.stored).await?, "only the retirement differs");
+    assert!(store.change_data_keys(&keys.stored, &retired, None).await?);
+    assert!(!store.change_data_keys(&complete, &keys.stored, None).await?, "only the retirement differs");
     assert_eq!(store.data_keys().await?, retired);
-    assert!(store.change_data_keys(&retired, &retired[1..]).await?);
+    assert!(store.change_data_keys(&retired, &retired[1..], None).await?);
     assert_eq!(store.data_keys().await?, retired[1..]);
     Ok(())
 }
@@ -227,7 +227,7 @@ pub async fn two_seal_everything_anew_at_once(fixture: &dyn Fixture) -> Case {
 pub async fn what_does_not_open_is_left_alone(fixture: &dyn Fixture) -> Case {
     let store = fixture.store();
     let mut keys = Keys::new();
-    assert!(store.change_data_keys(&[], &keys.stored).await?);
+    assert!(store.change_data_keys(&[], &keys.stored, None).await?);
     keys.fill(&*store, "lab", 3).await?;
     let (place, sealed) = all_in(&*store, WEBHOOK_SECRET).await?.remove(1);
     let mut damaged = sealed.clone();
@@ -236,7 +236,7 @@ pub async fn what_does_not_open_is_left_alone(fixture: &dyn Fixture) -> Case {
     assert_eq!(store.reseal(WEBHOOK_SECRET, &[swap]).await?, 1);
     let before = keys.stored.clone();
     keys.rotate();
-    assert!(store.change_data_keys(&before, &keys.stored).await?);
+    assert!(store.change_data_keys(&before, &keys.stored, None).await?);
     let outcome = reseal::all(&*store, &keys.vault(), &keys.entropy, &|_| {}).await.expect("goes on");
     assert_eq!(outcome.sealed, 3 * SEALED.len() as u64 - 1);
     assert!(

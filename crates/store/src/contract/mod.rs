@@ -143,6 +143,13 @@ macro_rules! contract_tests {
                 a_token_of_an_unknown_key_changes_nothing,
                 since_changes_with_the_state_only,
                 a_token_of_another_server_leaves_nothing_behind,
+                what_apple_said_outlasts_a_dead_network,
+                a_refused_token_is_not_tried_before_its_time,
+                a_former_token_says_nothing_about_the_one_in_use,
+                a_former_token_is_put_back,
+                each_rung_of_the_expiry_ladder_is_told_once,
+                the_calendar_hides_no_trouble,
+                clock_skew_is_kept,
             }
             escrow {
                 a_secret_is_kept_before_anybody_is_told,

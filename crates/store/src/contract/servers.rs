@@ -33,7 +33,7 @@ pub async fn a_server_is_added_once_and_listed_by_name(fixture: &dyn Fixture) ->
         paused: true,
         created_at: at(1),
         sync: SyncSettings::default(),
-        token: crate::TokenHealth { state: TokenState::None, detail: None, since: None, expires_at: None },
+        token: crate::TokenHealth::of(TokenState::None),
         account: None,
         last_full_at: None,
         last_sync_at: None,
@@ -59,7 +59,7 @@ pub async fn a_server_that_does_not_exist_is_missing(fixture: &dyn Fixture) -> C
         store.set_defaults(nobody, &[(Scope::Any, None)], &operator(0)).await,
         store.set_sync_settings(nobody, &SyncSettings::default(), &operator(0)).await,
         store.set_account(nobody, &Account::default()).await,
-        store.set_token_state(nobody, TokenState::Valid, None, at(0)).await,
+        store.set_token_state(nobody, &TokenState::Valid.into(), at(0)).await,
         store.acquire_lease(nobody, "us", super::world::TTL).await.map(drop),
         store.position(nobody).await.map(drop),
     ];
@@ -92,8 +92,8 @@ pub async fn apples_wish_to_be_left_alone_is_kept(fixture: &dyn Fixture) -> Case
     let server = store.server_by_id(world.server).await?.expect("it exists");
     assert_eq!(server.wait_until, Some(at(500)));
     let (key, token) = token(world.server, 9);
-    store.add_token_key(&key).await?;
-    store.import_token(&token, TokenState::Valid, at(400)).await?;
+    store.add_token_key(&key, &operator(0)).await?;
+    store.import_token(&token, &TokenState::Valid.into(), &operator(400)).await?;
     let server = store.server_by_id(world.server).await?.expect("it exists");
     assert_eq!(server.wait_until, None);
     Ok(())
@@ -228,6 +228,8 @@ pub async fn the_account_is_kept(fixture: &dyn Fixture) -> Case {
         admin_id: Some("admin@example.com".to_owned()),
         org_name: None,
         org_type: Some("edu".to_owned()),
+        org_email: Some("mdm@example.org".to_owned()),
+        org_phone: Some("+49 30 1234".to_owned()),
         page_limit: Some(1000),
     };
     world.store.set_account(world.server, &account).await?;

@@ -13,7 +13,7 @@ use super::world::{
 };
 use super::{Case, Failed, Fixture};
 use crate::configuration::Change;
-use crate::{NewServerToken, RunEnd, RunStart, Settlement, SyncSettings, Turn};
+use crate::{NewServerToken, RunEnd, RunStart, Settlement, SyncSettings, TokenSeen, Turn};
 
 /// The kinds and details of the events whose kind begins so.
 async fn told(fixture: &dyn Fixture, about: &str) -> Vec<(String, Value)> {
@@ -134,23 +134,26 @@ pub async fn changes_of_a_token_are_told(fixture: &dyn Fixture) -> Case {
         (Valid, None, 6),
         (Rejected, Some("token_rejected"), 7),
     ] {
-        store.set_token_state(world.server, state, detail, at(now)).await?;
+        store.set_token_state(world.server, &TokenSeen { detail, ..state.into() }, at(now)).await?;
     }
     let mut all = told(fixture, "t").await;
     let imported = all.remove(0);
     assert_eq!(imported.0, "token.renewed");
-    assert_eq!(imported.1, json!({ "expires_at": at(365 * 86_400), "another_server": false }));
+    assert_eq!(
+        imported.1,
+        json!({ "expires_at": at(365 * 86_400), "another_server": false, "restored": false, "by": "kim" })
+    );
     let kinds: Vec<_> = all.iter().map(|(kind, _)| kind.as_str()).collect();
-    assert_eq!(kinds, ["token.expiring", "terms.required", "terms.accepted", "token.invalid"]);
+    assert_eq!(kinds, ["terms.required", "terms.accepted", "token.invalid"]);
     let expected = json!({ "state": "rejected", "was": "valid", "reason": "token_rejected", "expires_at": at(365 * 86_400) });
-    assert_eq!(all[3].1, expected);
+    assert_eq!(all[2].1, expected);
 
     let (key, same) = token(world.server, 1);
     let same = NewServerToken { id: ServerTokenId(Uuid::from_u128(77)), key: key.id, ..same };
-    store.import_token(&same, Valid, at(8)).await?;
+    store.import_token(&same, &Valid.into(), &operator(8)).await?;
     let (key, other) = token(world.server, 9);
-    store.add_token_key(&key).await?;
-    store.import_token(&other, Valid, at(9)).await?;
+    store.add_token_key(&key, &operator(0)).await?;
+    store.import_token(&other, &Valid.into(), &operator(9)).await?;
     let another: Vec<_> = told(fixture, "token.renewed")
         .await
         .into_iter()

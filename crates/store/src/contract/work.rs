@@ -62,8 +62,8 @@ pub async fn a_server_without_token_or_paused_has_no_work(fixture: &dyn Fixture)
     store.set_paused(world.server, false, &operator(5)).await?;
     assert_eq!(work(store, 5).await?, [world.server]);
     let (key, token) = token(bare, 1);
-    store.add_token_key(&key).await?;
-    store.import_token(&token, TokenState::Valid, at(3)).await?;
+    store.add_token_key(&key, &operator(0)).await?;
+    store.import_token(&token, &TokenState::Valid.into(), &operator(3)).await?;
     assert_eq!(work(store, 5).await?.len(), 2, "a token is what was missing");
     Ok(())
 }
@@ -181,7 +181,7 @@ pub async fn what_became_due_meanwhile_is_found(fixture: &dyn Fixture) -> Case {
 
     let (key, renewed) = token(world.server, 1);
     let renewed = NewServerToken { id: ServerTokenId(Uuid::from_u128(77)), key: key.id, ..renewed };
-    operated.import_token(&renewed, TokenState::Valid, at(20)).await?;
+    operated.import_token(&renewed, &TokenState::Valid.into(), &operator(20)).await?;
     rest(&world, 21).await?;
     assert_eq!(work(&*world.store, 21).await?, [world.server]);
     Ok(())

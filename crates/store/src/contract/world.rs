@@ -17,7 +17,7 @@ use crate::page::Record;
 use crate::{
     Details, DeviceFilter, DeviceView, Lease, LeaseAnswer, NewServer, NewServerToken, Operator, PageCommit,
     PublishOutcome, Result, Revision, RunEnd, RunStart, Sealed, Settlement, Store, StoredKey, SyncPosition,
-    SyncSettings, WorkEnd,
+    SyncSettings, TokenSeen, WorkEnd,
 };
 
 /// Long enough for every case.
@@ -126,6 +126,11 @@ pub(super) fn operator(seconds: i64) -> Operator {
     Operator::new("kim", at(seconds))
 }
 
+/// What was found out about the token in use, with its cause.
+pub(super) fn seen(state: TokenState, detail: &str) -> TokenSeen<'_> {
+    TokenSeen { detail: Some(detail), ..state.into() }
+}
+
 /// A run that the schedule begins.
 pub(super) fn start(kind: SyncKind, seconds: i64) -> RunStart {
     RunStart {
@@ -157,8 +162,8 @@ pub(super) async fn add_server(store: &dyn Store, name: &str) -> Result<ServerId
     };
     let server = store.add_server(&new, &operator(0)).await?;
     let (key, token) = token(server, 1);
-    store.add_token_key(&key).await?;
-    store.import_token(&token, TokenState::Valid, at(0)).await?;
+    store.add_token_key(&key, &operator(0)).await?;
+    store.import_token(&token, &TokenState::Valid.into(), &operator(0)).await?;
     Ok(server)
 }
 
@@ -179,6 +184,7 @@ pub(super) fn token(server: ServerId, number: u8) -> (StoredKey, NewServerToken)
         consumer_key: format!("CK_{number}"),
         secrets: Sealed(vec![2, number, 0, 253]),
         expires_at: at(365 * 86_400),
+        account: None,
     };
     (key, token)
 }

@@ -8,8 +8,9 @@ use super::devices::{
 };
 use super::servers::{
     DefaultsChanged, FullSyncRequired, OperatorAction, ProfilesRetried, RemovalsHeld, RunEnded,
-    SettingsChanged, SyncPage, TokenChanged, TokenRenewed,
+    SettingsChanged, SyncPage,
 };
+use super::tokens::{TokenChanged, TokenRenewed};
 use super::webhooks::{WebhookDisabled, WebhookReplayed, WebhookTouched};
 
 /// How serious an event is.
@@ -91,10 +92,10 @@ types! {
     "sync.page" Info SyncPage: "A page of devices was stored. Written only while an endpoint has the nanodep format.";
     "full_sync.required" Warning FullSyncRequired: "Apple does not know the position of the copy any more: the whole list is fetched.";
     "removals.held" Error RemovalsHeld: "So many devices are absent that an operator has to confirm their removal.";
-    "token.expiring" Warning TokenChanged: "A server token expires within 60 days.";
-    "token.expired" Error TokenChanged: "A server token is past its expiry.";
+    "token.expiring" Warning TokenChanged: "A server token expires: told 60, 30, 14, 7, 3 days and one day before.";
+    "token.expired" Error TokenChanged: "A server token is past its expiry, told daily; or Apple says so.";
     "token.invalid" Error TokenChanged: "Apple refuses a server token, or it was replaced in the portal.";
-    "token.renewed" Info TokenRenewed: "A server token was imported.";
+    "token.renewed" Info TokenRenewed: "A server token was imported, renewed or restored, and is in use.";
     "terms.required" Error TokenChanged: "Apple's terms have changed, and nobody has accepted them.";
     "terms.accepted" Info TokenChanged: "Apple's terms are accepted.";
     "profile.revised" Info ProfileRevised: "A profile has another revision in force, a staged one, or is gone.";

@@ -8,6 +8,7 @@ mod configuration;
 mod devices;
 mod schema;
 mod servers;
+mod tokens;
 mod webhooks;
 
 use adelie_model::{EventId, SerialNumber};
@@ -27,9 +28,9 @@ pub use self::schema::{SCHEMA_URL, schema};
 pub(crate) use self::servers::listed_page;
 pub use self::servers::{
     DefaultsChanged, Ended, FullSyncRequired, OperatorAction, ProfilesRetried, RemovalsHeld, RunEnded,
-    SettingsChanged, SyncPage, TokenChanged, TokenRenewed, attention_changed, full_sync_required, run_ended,
-    sync_page, token_changed,
+    SettingsChanged, SyncPage, attention_changed, full_sync_required, run_ended, sync_page,
 };
+pub use self::tokens::{TokenChanged, TokenRenewed, token_changed, token_expires};
 pub use self::webhooks::{WebhookDisabled, WebhookReplayed, WebhookTouched, webhook_touched};
 
 /// An event to be written: something that is true once the transaction commits.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use adelie_model::{Counts, Device, OpType, SyncKind, Timestamp, TokenState, Trigger};
+use adelie_model::{Counts, Device, OpType, SyncKind, Timestamp, Trigger};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -107,28 +107,6 @@ pub struct RemovalsHeld {
     pub reason: String,
 }
 
-/// Details of how a token stands now.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct TokenChanged {
-    /// How it stands: `valid`, `expiring`, `expired`, `rejected`, `superseded` or `terms_not_signed`.
-    pub state: &'static str,
-    /// How it stood before.
-    pub was: &'static str,
-    /// Apple's word or the cause.
-    pub reason: Option<String>,
-    /// When it expires.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// Details of an imported token.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct TokenRenewed {
-    /// When it expires.
-    pub expires_at: Timestamp,
-    /// Whether it is for another MDM server of Apple's than the one before.
-    pub another_server: bool,
-}
-
 /// A run that ends, as its event is worked out from it.
 #[derive(Clone, Debug)]
 pub struct Ended<'a> {
@@ -168,32 +146,6 @@ pub fn run_ended(run: &Ended<'_>) -> Option<NewEvent> {
         error: run.error.map(str::to_owned),
         failures_before: run.failures_before,
     };
-    Some(NewEvent::new(kind, &details))
-}
-
-/// The event of a token that stands otherwise than before. That Apple could not be reached is told by the sync that
-/// fails.
-#[must_use]
-pub fn token_changed(
-    was: TokenState,
-    is: TokenState,
-    reason: Option<&str>,
-    expires_at: Option<Timestamp>,
-) -> Option<NewEvent> {
-    use TokenState::{
-        Expired, Expiring, None as Nothing, Rejected, Superseded, TermsNotSigned, Unreachable, Valid,
-    };
-    let kind = match (was, is) {
-        (was, is) if was == is => return None,
-        (_, Rejected | Superseded) => "token.invalid",
-        (_, Expired) => "token.expired",
-        (_, TermsNotSigned) => "terms.required",
-        (TermsNotSigned, Valid | Expiring) => "terms.accepted",
-        (_, Expiring) => "token.expiring",
-        (_, Nothing | Valid | Unreachable) => return None,
-    };
-    let details =
-        TokenChanged { state: is.as_str(), was: was.as_str(), reason: reason.map(str::to_owned), expires_at };
     Some(NewEvent::new(kind, &details))
 }
 
@@ -278,35 +230,6 @@ mod tests {
         assert_eq!(told(&delta(None, None, 0)), None);
         assert_eq!(told(&delta(None, None, 1)), Some("sync.completed"));
         assert_eq!(told(&Ended { kind: SyncKind::Full, ..delta(None, None, 0) }), Some("sync.completed"));
-    }
-
-    #[test]
-    fn a_token_is_told_of_where_somebody_has_to_act_or_no_longer_has_to() {
-        use TokenState::{
-            Expired, Expiring, None as Nothing, Rejected, Superseded, TermsNotSigned, Unreachable, Valid,
-        };
-        for (was, is, kind) in [
-            (Valid, Valid, None),
-            (Valid, Expiring, Some("token.expiring")),
-            (Expiring, Expired, Some("token.expired")),
-            (Valid, Rejected, Some("token.invalid")),
-            (Expiring, Superseded, Some("token.invalid")),
-            (Valid, TermsNotSigned, Some("terms.required")),
-            (TermsNotSigned, Valid, Some("terms.accepted")),
-            (TermsNotSigned, Expiring, Some("terms.accepted")),
-            (Rejected, Valid, None),
-            (Valid, Unreachable, None),
-            (Valid, Nothing, None),
-        ] {
-            let event = token_changed(was, is, Some("why"), None);
-            assert_eq!(event.as_ref().map(|event| event.kind), kind, "{was:?} to {is:?}");
-            if let Some(event) = event {
-                assert_eq!(
-                    (&event.data["was"], &event.data["state"]),
-                    (&was.as_str().into(), &is.as_str().into())
-                );
-            }
-        }
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub async fn forget_unused(store: &dyn KeyStore, now: Timestamp) -> Result<usize
     let before = store.data_keys().await?;
     let used: BTreeSet<u32> = counts(store).await?.into_keys().collect();
     let after = rotation::retire(&before, &used, now);
-    if after == before || !store.change_data_keys(&before, &after).await? {
+    if after == before || !store.change_data_keys(&before, &after, None).await? {
         return Ok(0);
     }
     Ok(before.len() - after.len())

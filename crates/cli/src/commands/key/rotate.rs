@@ -160,7 +160,8 @@ async fn begin(context: &Context, place: &Place, change: Option<&Move>) -> anyho
         };
         let after =
             rotation::begin(&before, &keys, &*context.entropy, context.clock.now()).map_err(refused)?;
-        if after != before && !context.store.change_data_keys(&before, &after).await? {
+        let by = context.operator();
+        if after != before && !context.store.change_data_keys(&before, &after, Some(&by)).await? {
             // Somebody else rotates, too. What came of it is the next beginning.
             continue;
         }
@@ -175,7 +176,7 @@ async fn complete(context: &Context, version: u32) -> anyhow::Result<()> {
     loop {
         let before = context.store.data_keys().await?;
         let after: Vec<StoredDataKey> = rotation::complete(&before, version, context.clock.now());
-        if after == before || context.store.change_data_keys(&before, &after).await? {
+        if after == before || context.store.change_data_keys(&before, &after, None).await? {
             return Ok(());
         }
     }

@@ -3,7 +3,7 @@ mod enrollment_url;
 mod set;
 mod show;
 
-use adelie_model::ServerName;
+use adelie_model::{ServerName, Timestamp};
 use adelie_scheduler::{Alert, Severity};
 use adelie_store::{MdmServer, NewServer, StoreError};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ async fn add(context: &Context, name: ServerName, base_url: &Url, paused: bool) 
 }
 
 /// A name as a file name that needs no quoting in a shell.
-fn file_name(name: &ServerName) -> String {
+pub fn file_name(name: &ServerName) -> String {
     name.as_str()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
@@ -93,10 +93,13 @@ async fn list(context: &Context) -> anyhow::Result<Exit> {
     // Worst first: what needs somebody stands where the eye falls.
     let worst =
         |alerts: &[Alert]| alerts.first().map_or(2, |alert| u8::from(alert.severity == Severity::Notice));
-    servers.sort_by_key(|(server, alerts)| (worst(alerts), server.name.clone()));
+    let now = context.clock.now();
+    servers.sort_by_key(|(server, alerts)| {
+        (worst(alerts), server.token.state_at(now).rank(), server.name.clone())
+    });
     if context.out.json {
         for (server, alerts) in &servers {
-            context.out.object(&summary(server, alerts))?;
+            context.out.object(&summary(server, alerts, now))?;
         }
         return Ok(Exit::Done);
     }
@@ -107,7 +110,7 @@ async fn list(context: &Context) -> anyhow::Result<Exit> {
     let rows = servers.iter().map(|(server, alerts)| {
         vec![
             server.name.to_string(),
-            server.token.state.to_string(),
+            server.token.state_at(now).to_string(),
             minute(server.token.expires_at),
             minute(server.last_sync_at),
             if server.paused { "paused".to_owned() } else { minute(server.next_sync_at) },
@@ -121,13 +124,13 @@ async fn list(context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn summary(server: &MdmServer, alerts: &[Alert]) -> Value {
+fn summary(server: &MdmServer, alerts: &[Alert], now: Timestamp) -> Value {
     json!({
         "name": server.name,
         "base_url": server.base_url,
         "paused": server.paused,
         "created_at": time(server.created_at),
-        "token": token_object(server),
+        "token": token_object(server, now),
         "account": server.account,
         "last_sync_at": optional_time(server.last_sync_at),
         "last_full_sync_at": optional_time(server.last_full_at),
@@ -142,13 +145,18 @@ fn summary(server: &MdmServer, alerts: &[Alert]) -> Value {
 }
 
 /// The token's health as an object.
-pub fn token_object(server: &MdmServer) -> Value {
+pub fn token_object(server: &MdmServer, now: Timestamp) -> Value {
     let token = &server.token;
+    let state = token.state_at(now);
+    let next_check_at = if state.is_bad() { token.next_check_at } else { server.next_sync_at };
     json!({
-        "state": token.state,
+        "state": state,
         "detail": token.detail,
         "since": optional_time(token.since),
         "expires_at": optional_time(token.expires_at),
-        "remedy": token.state.remedy().map(|remedy| for_server(remedy, &server.name)),
+        "days_left": token.days_left(now),
+        "next_check_at": optional_time(next_check_at),
+        "clock_skew_seconds": token.clock_skew.map(|skew| skew.num_seconds()),
+        "remedy": state.remedy().map(|remedy| for_server(remedy, &server.name)),
     })
 }

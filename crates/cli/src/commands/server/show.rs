@@ -22,7 +22,7 @@ pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> 
     let now = context.clock.now();
     let states: BTreeMap<&str, u64> = counts.iter().map(|one| (one.state.as_str(), one.devices)).collect();
     if context.out.json {
-        let mut object = summary(server, &alerts);
+        let mut object = summary(server, &alerts, now);
         object["defaults"] = defaults
             .iter()
             .map(|one| (one.scope.to_string(), Value::from(one.profile.as_str())))
@@ -53,7 +53,7 @@ pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> 
         ("name", server.name.to_string()),
         ("apple", apple),
         ("base URL", server.base_url.clone()),
-        ("token", server.token.state.to_string()),
+        ("token", server.token.state_at(now).to_string()),
         ("token expires", minute(server.token.expires_at)),
         ("last sync", minute(server.last_sync_at)),
         ("last full sync", minute(server.last_full_at)),

@@ -38,6 +38,8 @@ pub async fn run(context: Context, command: Sync) -> anyhow::Result<Exit> {
         by: context.operator(),
     };
     let engine = context.engine().await?;
+    // Also told without a service, and when Apple cannot be reached.
+    engine.tell_expiry().await?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone());
     let mut work = JoinSet::new();

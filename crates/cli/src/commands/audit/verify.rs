@@ -32,7 +32,7 @@ pub async fn run(context: &Context, kept: Option<AuditHead>) -> anyhow::Result<E
             if !context.out.json {
                 let entries =
                     count(u64::try_from(end.number).unwrap_or_default(), "entry fits", "entries fit");
-                context.out.line(&format!("{entries}"))?;
+                context.out.line(&entries)?;
                 context.out.line(&format!("head: {end}"))?;
                 context.out.hint(&format!(
                     "keep the head where nobody who can write to the database can write, and check against it: \

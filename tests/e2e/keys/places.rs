@@ -125,7 +125,6 @@ on_both_databases! {
         world.set("ADELIE_DELTA_INTERVAL_SECONDS", "1");
         synced(&world);
         let pem = world.token_key("lab");
-        let token = world.issue("again", "Lab", &pem);
         let service = world.start(&["serve", "--listen", "127.0.0.1:0"]);
         let done = || world.ledger().column("-- runs
 SELECT CAST(id AS text) FROM sync_runs WHERE outcome = 'done'").len();
@@ -138,6 +137,7 @@ SELECT CAST(id AS text) FROM sync_runs WHERE outcome = 'done'").len();
         let both = [("ADELIE_MASTER_KEY", both.as_str())];
         world.run_with(&both, &["key", "rotate"]).exits(0);
         goes_on("it works with what it has opened");
+        let token = world.issue("again", "Lab", &pem);
         world.run_with(&both, &["token", "import", "lab", &token]).exits(0);
         let says = format!("was sealed under master key {new}, and the key at hand is {old} from");
         eventually("it says what it needs", || service.log().contains(&says).then_some(()));

@@ -9,6 +9,11 @@ use crate::secrets::mode;
 
 const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 
+/// A little more than a day, for SQL.
+fn a_day(installation: &Installation) -> &'static str {
+    if installation.world.database.is_postgres() { "interval '25 hours'" } else { "25 * 3600 * 1000" }
+}
+
 on_both_databases! {
     /// L46: everything is sealed under a fresh data key, nothing under the old one, which goes after a day.
     fn a_rotation(database) {
@@ -28,15 +33,17 @@ on_both_databases! {
         let again = installation.rotate(&["--json"]).exits(0).object();
         assert_eq!((&again["data_key"], &again["resumed"]), (&Value::from(3), &Value::from(false)), "{again}");
         assert_eq!(installation.secrets().keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
-        let a_day = match installation.world.database.is_postgres() {
-            true => "interval '25 hours'",
-            false => "25 * 3600 * 1000",
-        };
-        let ledger = installation.world.ledger();
-        ledger.run(&format!("-- a_day_later\nUPDATE data_keys SET retired_at = retired_at - {a_day}"));
+        let ago = a_day(&installation);
+        let a_day_later = format!("-- a_day_later\nUPDATE data_keys SET retired_at = retired_at - {ago}");
+        installation.world.ledger().run(&a_day_later);
         let forgot = installation.rotate(&["--json"]).exits(0).object();
         assert_eq!(forgot["forgotten_data_keys"], 2, "{forgot}");
-        assert_eq!(installation.secrets().keys().copied().collect::<Vec<_>>(), [3, 4]);
+        let versions = || installation.secrets().into_keys().collect::<Vec<_>>();
+        assert_eq!(versions(), [3, 4]);
+        // So does the service.
+        installation.world.ledger().run(&a_day_later);
+        let _service = installation.world.start(&SERVE);
+        eventually("the service forgets it", || (versions() == [4]).then_some(()));
         installation.opens();
     }
 
@@ -148,7 +155,7 @@ on_both_databases! {
             checks.into_iter().find(|check| check["check"] == "data keys")
         };
         assert_eq!(of_keys(), None, "a rotation takes its time");
-        let ago = if world.database.is_postgres() { "interval '25 hours'" } else { "25 * 3600 * 1000" };
+        let ago = a_day(&installation);
         world.ledger().run(&format!("-- long_ago\nUPDATE data_keys SET created_at = created_at - {ago}"));
         let check = of_keys().expect("a finding");
         assert_eq!((&check["good"], &check["fix"]), (&Value::from(false), &Value::from("adelie key rotate")), "{check}");

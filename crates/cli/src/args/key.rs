@@ -15,9 +15,8 @@ pub enum Key {
     },
     /// Seal all secrets under a fresh data key, while everything goes on working
     #[command(
-        after_help = "A rotation that was interrupted goes on. Master keys come from the place that `adelie key show` \
-names;
-docs/keys.md says how to exchange them on several machines.
+        after_help = "A rotation that was interrupted goes on. Master keys come from the place that `adelie key show`
+names; docs/keys.md says how to exchange them on several machines.
 
 Examples:
   adelie key rotate

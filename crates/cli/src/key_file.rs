@@ -122,3 +122,57 @@ pub fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use adelie_model::SeededEntropy;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().display().to_string()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn who_comes_second_takes_the_key_that_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, entropy) = (path(folder.path()), SeededEntropy::new(1));
+        let first = create(&path, &entropy).expect("made");
+        let second = create(&path, &entropy).expect("read");
+        assert_eq!(first.ids(), second.ids());
+        let error = publish(&path, "another", &entropy).expect_err("never written over");
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(names(folder.path()), ["master.key"], "no draft is left");
+        let nowhere = folder.path().join("nowhere/a.key");
+        assert_eq!(publish(&nowhere, "a key", &entropy).expect_err("no folder").kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_key_file_is_replaced_whole_by_one_at_a_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let (path, entropy) = (path(folder.path()), SeededEntropy::new(2));
+        let real = elsewhere.path().join("real.key");
+        let old = create(&real, &entropy).expect("made");
+        std::os::unix::fs::symlink(&real, &path).expect("a link");
+        // What a killed process has left.
+        std::fs::write(real.with_extension("key.new"), "half a k").expect("a draft");
+
+        let exchange = Exchange::begin(&path).expect("held");
+        assert!(Exchange::begin(&path).is_err(), "a second one is refused");
+        let both = old.led_by(&MasterKey::generate(&entropy));
+        exchange.replace(&both).expect("replaced");
+        let read = Place::KeyFile(path.clone()).read().expect("readable").expect("there");
+        assert_eq!(read.ids(), both.ids());
+        assert!(path.is_symlink(), "a link stays a link");
+        assert_eq!(real.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(names(elsewhere.path()), ["real.key"]);
+        drop(exchange);
+        Exchange::begin(&path).expect("the next one may");
+    }
+}

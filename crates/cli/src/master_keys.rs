@@ -151,7 +151,7 @@ impl Place {
                 "set it to the text of the key: one line of a file that `adelie key make` makes"
             }
             Self::File(_) => {
-                "check ADELIE_MASTER_KEY_FILE, or master_key_file in adelie.toml, and that this user may read the file"
+                "check ADELIE_MASTER_KEY_FILE, master_key_file in adelie.toml or --to, and that this user may read the file"
             }
             Self::Credential(_) => "check LoadCredential= of the service",
             Self::KeyFile(_) => {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use adelie_simulator::Settings;
 
-use crate::harness::{Database, STANDARD, World};
+use crate::harness::{Database, STANDARD, World, eventually};
 
 fn chmod(path: impl AsRef<Path>, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode");
@@ -16,6 +16,14 @@ fn made(world: &World, name: &str) -> (String, String, String) {
     let made = world.object(&["key", "make", &file]);
     let text = fs::read_to_string(&file).expect("the key").trim().to_owned();
     (file, text, made["master_key"].as_str().expect("an id").to_owned())
+}
+
+/// Adds MDM server `lab` and syncs it.
+fn synced(world: &World) {
+    world.onboard("lab", "Lab");
+    world.add_profile("standard", STANDARD);
+    world.run(&["server", "set", "lab", "--default", "any=standard"]).exits(0);
+    world.run(&["sync", "lab"]).exits(0);
 }
 
 /// A place of the environment, with what is to stand there for a key.
@@ -51,10 +59,7 @@ on_both_databases! {
             let (_, other_text, other_id) = made(&world, "other.key");
             let value = put(&world, &text);
             world.set(variable, &value);
-            world.onboard("lab", "Lab");
-            world.add_profile("standard", STANDARD);
-            world.run(&["server", "set", "lab", "--default", "any=standard"]).exits(0);
-            world.run(&["sync", "lab"]).exits(0);
+            synced(&world);
             assert!(!world.has_key_file(), "{variable}: a key file would be of no use");
 
             let value = put(&world, &other_text);
@@ -95,7 +100,7 @@ on_both_databases! {
         let (_, old_text, old) = made(&world, "old.key");
         let (new_file, new_text, new) = made(&world, "new.key");
         world.set("ADELIE_MASTER_KEY", &old_text);
-        world.onboard("lab", "Lab");
+        synced(&world);
         let refused = world.run(&["key", "rotate", "--to", &new_file]).exits(2);
         refused.complains(&new).complains("ADELIE_MASTER_KEY").complains("docs/keys.md");
         // Blanks, because not every environment can hold lines.
@@ -104,6 +109,43 @@ on_both_databases! {
         done.complains(&format!("nothing is sealed under {old} any more"));
         world.set("ADELIE_MASTER_KEY", &new_text);
         world.run(&["sync", "lab", "--force"]).exits(0);
+    }
+}
+
+on_both_databases! {
+    /// L61: a copy of the service that was forgotten when master keys were exchanged says which one it needs, works with what
+    /// it has opened, and goes on once it has the key.
+    fn a_copy_that_was_forgotten(database) {
+        let mut world = World::empty(database, Settings { devices: 2, ..Settings::default() });
+        let (_, old_text, old) = made(&world, "old.key");
+        let (_, new_text, new) = made(&world, "new.key");
+        let lent = world.write("lent.key", &old_text);
+        chmod(&lent, 0o600);
+        world.set("ADELIE_MASTER_KEY_FILE", &lent);
+        world.set("ADELIE_DELTA_INTERVAL_SECONDS", "1");
+        synced(&world);
+        let pem = world.token_key("lab");
+        let service = world.start(&["serve", "--listen", "127.0.0.1:0"]);
+        let done = || world.ledger().column("-- runs
+SELECT CAST(id AS text) FROM sync_runs WHERE outcome = 'done'").len();
+        let goes_on = |why: &str| {
+            let before = done();
+            eventually(why, || (done() > before + 1).then_some(()));
+        };
+        goes_on("it syncs");
+        let both = format!("{new_text} {old_text}");
+        let both = [("ADELIE_MASTER_KEY", both.as_str())];
+        world.run_with(&both, &["key", "rotate"]).exits(0);
+        goes_on("it works with what it has opened");
+        let token = world.issue("again", "Lab", &pem);
+        world.run_with(&both, &["token", "import", "lab", &token]).exits(0);
+        let says = format!("was sealed under master key {new}, and the key at hand is {old} from");
+        eventually("it says what it needs", || service.log().contains(&says).then_some(()));
+        fs::write(&lent, format!("{old_text}
+{new_text}
+")).expect("both keys");
+        goes_on("it has the key");
+        assert!(!service.log().contains("panicked"), "{}", service.log());
     }
 }
 

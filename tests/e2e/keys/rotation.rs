@@ -9,6 +9,11 @@ use crate::secrets::mode;
 
 const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 
+/// A little more than a day, for SQL.
+fn a_day(installation: &Installation) -> &'static str {
+    if installation.world.database.is_postgres() { "interval '25 hours'" } else { "25 * 3600 * 1000" }
+}
+
 on_both_databases! {
     /// L46: everything is sealed under a fresh data key, nothing under the old one, which goes after a day.
     fn a_rotation(database) {
@@ -28,15 +33,17 @@ on_both_databases! {
         let again = installation.rotate(&["--json"]).exits(0).object();
         assert_eq!((&again["data_key"], &again["resumed"]), (&Value::from(3), &Value::from(false)), "{again}");
         assert_eq!(installation.secrets().keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
-        let a_day = match installation.world.database.is_postgres() {
-            true => "interval '25 hours'",
-            false => "25 * 3600 * 1000",
-        };
-        let ledger = installation.world.ledger();
-        ledger.run(&format!("-- a_day_later\nUPDATE data_keys SET retired_at = retired_at - {a_day}"));
+        let ago = a_day(&installation);
+        let a_day_later = format!("-- a_day_later\nUPDATE data_keys SET retired_at = retired_at - {ago}");
+        installation.world.ledger().run(&a_day_later);
         let forgot = installation.rotate(&["--json"]).exits(0).object();
         assert_eq!(forgot["forgotten_data_keys"], 2, "{forgot}");
-        assert_eq!(installation.secrets().keys().copied().collect::<Vec<_>>(), [3, 4]);
+        let versions = || installation.secrets().into_keys().collect::<Vec<_>>();
+        assert_eq!(versions(), [3, 4]);
+        // So does the service.
+        installation.world.ledger().run(&a_day_later);
+        let _service = installation.world.start(&SERVE);
+        eventually("the service forgets it", || (versions() == [4]).then_some(()));
         installation.opens();
     }
 
@@ -86,7 +93,9 @@ on_both_databases! {
             receiver.forget();
             world.run(&["token", "import", "lab", &installation.token]).exits(0);
             receiver.wait_for("token.renewed", 1);
-            receiver.wait_for("sync.completed", 2);
+            let done = || world.ledger().column("-- runs\nSELECT CAST(id AS text) FROM sync_runs WHERE outcome = 'done'").len();
+            let before = done();
+            eventually("syncs go on", || (done() > before + 1).then_some(()));
         }
         let log = world.run(&["webhook", "log", "--failed", "--json"]).exits(0);
         assert_eq!(log.stdout, "", "{log}");
@@ -108,7 +117,8 @@ on_both_databases! {
     fn copied_rows_are_found(database) {
         let installation = Installation::new(database);
         let (world, ledger) = (&installation.world, installation.world.ledger());
-        world.onboard("other", "Lab");
+        world.apple.add_server("Other").expect("a new MDM server");
+        world.onboard("other", "Other");
         let second = world.object(&["webhook", "add", &format!("{}/2", installation.receiver.url())])["id"].to_string();
         let staff = world.write("more.toml", "name = \"More\"\nurl = \"https://mdm.example.org/enroll\"\n\
             platforms = [\"macOS 26.1\"]\n[accounts.primary]\ntype = \"standard\"\nfull_name = \"R\"\naccount_name = \"r\"\n\
@@ -145,7 +155,7 @@ on_both_databases! {
             checks.into_iter().find(|check| check["check"] == "data keys")
         };
         assert_eq!(of_keys(), None, "a rotation takes its time");
-        let ago = if world.database.is_postgres() { "interval '25 hours'" } else { "25 * 3600 * 1000" };
+        let ago = a_day(&installation);
         world.ledger().run(&format!("-- long_ago\nUPDATE data_keys SET created_at = created_at - {ago}"));
         let check = of_keys().expect("a finding");
         assert_eq!((&check["good"], &check["fix"]), (&Value::from(false), &Value::from("adelie key rotate")), "{check}");

@@ -51,6 +51,8 @@ on_both_databases! {
         for mode in [0o644, 0o640, 0o606] {
             chmod(&path, mode);
             needs_the_key(&world).exits(2).complains("master.key").complains("chmod 600");
+            let doctor = world.run(&["doctor"]).exits(1);
+            assert!(doctor.stdout.contains("fix: run `chmod 600"), "{doctor}");
         }
         // What needs no secret works without the key.
         fs::remove_file(&path).expect("removed");

@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_refused_token_is_tried_again_slowly() {
         let (settings, entropy, now) = (Settings::default(), SeededEntropy::new(1), at(0));
-        let mut waits = |state| {
+        let waits = |state| {
             let next = next_token_check(&settings, state, now, &entropy);
             next.map(|next| (next - now).num_minutes())
         };

@@ -45,7 +45,7 @@ pub(super) async fn set_state(
              token_since = CASE WHEN token_state = $2 THEN coalesce(token_since, $4) ELSE $4 END,
              token_state = $2, token_check_at = $5,
              next_sync_at = CASE WHEN $7 THEN $4 ELSE next_sync_at END,
-             work_at = CASE WHEN $7 THEN 'epoch' ELSE work_at END
+             work_at = CASE WHEN $7 THEN 'epoch' ELSE LEAST(work_at, $5) END
          WHERE id = $1",
     )
     .bind(server.0)

@@ -127,7 +127,13 @@ pub async fn a_refused_token_is_not_tried_before_its_time(fixture: &dyn Fixture)
     assert_eq!(claim(3599).await?, []);
     let claimed = claim(3600).await?;
     assert_eq!(claimed.len(), 1);
+    let again = TokenSeen { next_check_at: Some(at(9000)), ..check };
+    store.set_token_state(world.server, &again, at(3600)).await?;
     store.release_lease(&claimed[0], &super::world::end(3600)).await?;
+    assert_eq!(claim(8999).await?, []);
+    let sooner = TokenSeen { next_check_at: Some(at(5000)), ..check };
+    store.set_token_state(world.server, &sooner, at(3700)).await?;
+    assert_eq!((claim(4999).await?.len(), claim(5000).await?.len()), (0, 1), "somebody has asked meanwhile");
     Ok(())
 }
 

@@ -126,3 +126,17 @@ passes_on!(WebhookStore {
     fn replay(which: &Replay, by: &Operator) -> u64;
     fn forget_deliveries(before: Timestamp, limit: u32) -> u64;
 });
+
+passes_on!(EscrowStore {
+    fn escrow(new: &NewEscrow, by: &Operator) -> ();
+    fn settle_escrow(
+        id: EscrowId,
+        state: EscrowState,
+        detail: &str,
+        rotate_at: Option<Timestamp>,
+        by: &Operator,
+    ) -> bool;
+    fn view_escrow(id: EscrowId, rotate_at: Option<Timestamp>, by: &Operator) -> bool;
+    fn rotate_escrow(server: ServerId, serial: &SerialNumber, kind: EscrowKind, by: &Operator) -> bool;
+    fn escrowed(filter: &EscrowFilter, before: Option<EscrowId>, limit: u32) -> Vec<Escrowed>;
+});

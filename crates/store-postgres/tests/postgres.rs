@@ -22,9 +22,9 @@ use adelie_rules::Scope;
 use adelie_store::configuration::NewRevision;
 use adelie_store::page::{Action, Record};
 use adelie_store::{
-    AssignStore, ConfigurationStore, Details, DeviceFilter, DeviceStore, Lease, LeaseAnswer, LeaseStore,
-    NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, Result, Retention, RunStart, ServerStore,
-    Settlement, StoreError, SyncStore, TokenStore, WorkEnd,
+    AssignStore, ConfigurationStore, Details, DeviceFilter, DeviceStore, KeyStore, Lease, LeaseAnswer,
+    LeaseStore, NewServer, Operator, PageCommit, ProfileStore, PublishOutcome, Result, Retention, RunStart,
+    ServerStore, Settlement, StoreError, SyncStore, TokenStore, WorkEnd,
 };
 use adelie_store_postgres::PostgresStore;
 use common::{Database, cluster};

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use adelie_store::seal::{StoredDataKey, reseal};
 use adelie_store::{MasterKeys, SealError, Vault};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -13,64 +13,69 @@ use crate::words::{count, minute, optional_time, time};
 pub async fn run(context: &Context) -> anyhow::Result<Exit> {
     let (out, stored) = (context.out, context.store.data_keys().await?);
     let counts = reseal::counts(&*context.store).await?;
-    let places = Place::all(&context.settings);
-    let read: Vec<_> = places.iter().map(|place| (place, place.read())).collect();
-    let (in_use, keys) = read.first().map_or((None, None), |(place, keys)| (Some(place), keys.as_ref().ok()));
-    let problem = in_use.and_then(|place| fits(place, &stored).err());
+    let place = Place::in_use(&context.settings);
+    let problem = fits(&place, &stored).err();
     let newest = stored.last().map_or(0, |key| key.version);
-    let old: u64 = counts.iter().filter(|(version, _)| **version != newest).map(|(_, count)| count).sum();
-
     if out.json {
-        out.object(&json!({
-            "places": read.iter().enumerate().filter(|(_, (_, keys))| !matches!(keys, Ok(None))).map(|(number, (place, keys))| json!({
-                "place": place.to_string(),
-                "used": number == 0,
-                "master_keys": keys.as_ref().ok().and_then(Option::as_ref).map(MasterKeys::ids),
-                "problem": keys.as_ref().err().map(ToString::to_string),
-            })).collect::<Vec<_>>(),
-            "problem": problem.as_ref().map(ToString::to_string),
-            "data_keys": stored.iter().map(|key| json!({
-                "version": key.version,
-                "master_key": key.master_id(),
-                "created_at": time(key.created_at),
-                "completed_at": optional_time(key.completed_at),
-                "unused_since": optional_time(key.retired_at),
-                "secrets": counts.get(&key.version).copied().unwrap_or(0),
-            })).collect::<Vec<_>>(),
-            "secrets_under_older_keys": old,
-        }))?;
+        out.object(&object(context, &stored, &counts, problem.as_ref()))?;
     } else {
-        for (number, (place, keys)) in read.iter().enumerate() {
-            let said = match keys {
-                Ok(Some(keys)) => keys.ids().join(", "),
-                // The place that counts is told of by its problem.
-                Ok(None) => continue,
-                Err(error) => error.to_string(),
-            };
+        for (number, place) in Place::all(&context.settings).iter().enumerate() {
             let used = if number == 0 { "" } else { " (not used, because another place comes first)" };
-            out.line(&format!("master keys in {place}{used}: {said}"))?;
+            // What is wrong with the place that counts is told at the end.
+            if let Ok(Some(keys)) = place.read() {
+                out.line(&format!("master keys in {place}{used}: {}", keys.ids().join(", ")))?;
+            }
         }
-        out.table(
-            &["data key", "under master key", "made", "secrets", "state"],
-            rows(&stored, &counts, newest),
-        )?;
+        let header = ["data key", "under master key", "made", "secrets", "state"];
+        out.table(&header, rows(&stored, &counts, newest))?;
     }
     if let Some(problem) = problem {
         out.warn(&problem.to_string())?;
         return Ok(Exit::Attention);
     }
+    let old: u64 = counts.iter().filter(|(version, _)| **version != newest).map(|(_, count)| count).sum();
     if old > 0 {
         let secrets = count(old, "secret is", "secrets are");
         out.warn(&format!("{secrets} not sealed under the newest data key"))?;
         out.hint("`adelie key rotate` seals everything under one data key")?;
     }
     let needed: Vec<String> = stored.iter().map(StoredDataKey::master_id).collect();
-    let ids = keys.and_then(Option::as_ref).map(MasterKeys::ids).unwrap_or_default();
+    let ids = place.read().ok().flatten().map(|keys| keys.ids()).unwrap_or_default();
     let idle: Vec<String> = ids.into_iter().filter(|id| !needed.contains(id)).collect();
-    if let (false, Some(place)) = (idle.is_empty(), in_use) {
+    if !idle.is_empty() {
         out.note(&format!("nothing is sealed under {} in {place}", idle.join(", ")))?;
     }
     Ok(Exit::Done)
+}
+
+fn object(
+    context: &Context,
+    stored: &[StoredDataKey],
+    counts: &BTreeMap<u32, u64>,
+    problem: Option<&SealError>,
+) -> Value {
+    let place = |(number, place): (usize, &Place)| {
+        let keys = place.read();
+        let ids = keys.as_ref().map_or(None, |keys| keys.as_ref().map(MasterKeys::ids));
+        let problem = keys.err().map(|error| error.to_string());
+        json!({ "place": place.to_string(), "used": number == 0, "master_keys": ids, "problem": problem })
+    };
+    let data_key = |key: &StoredDataKey| {
+        json!({
+            "version": key.version,
+            "master_key": key.master_id(),
+            "created_at": time(key.created_at),
+            "completed_at": optional_time(key.completed_at),
+            "unused_since": optional_time(key.retired_at),
+            "secrets": counts.get(&key.version).copied().unwrap_or(0),
+        })
+    };
+    json!({
+        "places": Place::all(&context.settings).iter().enumerate().map(place).collect::<Vec<_>>(),
+        "problem": problem.map(ToString::to_string),
+        "data_keys": stored.iter().map(data_key).collect::<Vec<_>>(),
+        "damaged_secrets": counts.get(&0).copied().unwrap_or(0),
+    })
 }
 
 /// Whether the keys of this place open all data keys.

@@ -153,7 +153,7 @@ fn refuse_existing(path: &Path) -> anyhow::Result<()> {
 
 fn taken(path: &Path) -> anyhow::Error {
     wrong(
-        format!("the certificate cannot be written to {}: there is another file", path.display()),
+        format!("the certificate cannot be written to {}: another file exists there", path.display()),
         "choose another file with --out, or remove this one first",
     )
 }

@@ -131,7 +131,7 @@ impl Steps {
         let upload = match certificate {
             Some(path) => {
                 let origin = match key.origin {
-                    Origin::TakenUp => ", which an interrupted renewal has left",
+                    Origin::TakenUp => " (left by an interrupted renewal)",
                     _ => "",
                 };
                 format!(

@@ -50,7 +50,7 @@ docs/renewal.md has the procedure on one page.")]
 It ends with 0 when Apple takes every token and none of them expires within 14 days, else with 1.")]
     Check {
         /// The MDM servers
-        #[arg(value_name = "NAME", required_unless_present = "all")]
+        #[arg(value_name = "NAME")]
         names: Vec<ServerName>,
         /// Those of all MDM servers that have one
         #[arg(long, conflicts_with = "names")]

@@ -43,6 +43,9 @@ pub async fn run(context: &Context, names: &[ServerName], all: bool) -> anyhow::
 }
 
 async fn chosen(context: &Context, names: &[ServerName], all: bool) -> anyhow::Result<Vec<MdmServer>> {
+    if names.is_empty() && !all {
+        return Err(wrong("no MDM server is named", "name some, or ask about all tokens with --all"));
+    }
     let mut servers: Vec<MdmServer> = Vec::new();
     if all {
         servers = context.store.servers().await?;

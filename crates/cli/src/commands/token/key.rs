@@ -6,6 +6,7 @@ use adelie_store::seal::TOKEN_PRIVATE_KEY;
 use adelie_store::{Keyring, MdmServer, StoredKey};
 use adelie_token::TokenKey;
 use anyhow::Context as _;
+use openssl::x509::X509;
 use serde_json::json;
 
 use crate::context::Context;
@@ -123,11 +124,24 @@ pub async fn open(keyring: &Keyring, stored: &StoredKey) -> anyhow::Result<Token
     Ok(TokenKey::from_parts(&stored.certificate, &private)?)
 }
 
-/// Writes the certificate of a renewal, unless the file has it already. Never overwrites anything else.
-pub fn write_certificate(path: &Path, pem: &str) -> anyhow::Result<()> {
+/// Writes the certificate of a renewal, unless the file has it already. A former certificate of the same MDM server, as
+/// last year's renewal has left it, makes room; nothing else is overwritten.
+pub async fn write_certificate(
+    context: &Context,
+    server: &MdmServer,
+    path: &Path,
+    pem: &str,
+) -> anyhow::Result<()> {
     match std::fs::read(path) {
         Ok(known) if known == pem.as_bytes() => {}
-        Ok(_) => return Err(taken(path)),
+        Ok(known) => {
+            let known = X509::from_pem(&known).and_then(|known| known.to_der()).unwrap_or_default();
+            let keys = context.store.token_keys(server.id).await?;
+            if !keys.iter().any(|key| key.certificate == known) {
+                return Err(taken(path));
+            }
+            Certificate::prepare(path, pem)?.replace()?;
+        }
         Err(_) => Certificate::prepare(path, pem)?.put()?,
     }
     halt::point("token.certificate_written");
@@ -141,7 +155,7 @@ fn refuse_existing(path: &Path) -> anyhow::Result<()> {
 
 fn taken(path: &Path) -> anyhow::Error {
     wrong(
-        format!("the certificate cannot be written to {}: there is another file", path.display()),
+        format!("the certificate cannot be written to {}: another file exists there", path.display()),
         "choose another file with --out, or remove this one first",
     )
 }
@@ -166,15 +180,30 @@ impl<'a> Certificate<'a> {
         Ok(Self { file, path })
     }
 
+    /// Puts it where nothing is.
     fn put(self) -> anyhow::Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        // A certificate is public, and whoever uploads it may be somebody else.
-        self.file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        self.make_public()?;
         match self.file.persist_noclobber(self.path) {
             Ok(_) => Ok(()),
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Err(taken(self.path)),
-            Err(error) => Err(anyhow::Error::new(error.error)
-                .context(format!("the certificate could not be written to {}", self.path.display()))),
+            Err(error) => Err(unwritten(self.path, error.error)),
         }
     }
+
+    /// Puts it in the place of another one.
+    fn replace(self) -> anyhow::Result<()> {
+        self.make_public()?;
+        self.file.persist(self.path).map(drop).map_err(|error| unwritten(self.path, error.error))
+    }
+
+    /// A certificate is public, and whoever uploads it may be somebody else.
+    fn make_public(&self) -> anyhow::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let public = std::fs::Permissions::from_mode(0o644);
+        self.file.as_file().set_permissions(public).map_err(|error| unwritten(self.path, error))
+    }
+}
+
+fn unwritten(path: &Path, error: std::io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("the certificate could not be written to {}", path.display()))
 }

@@ -62,7 +62,7 @@ async fn guide(context: &Context, server: &MdmServer, command: &Renew) -> anyhow
                 Some(path) => path.clone(),
                 None => PathBuf::from(format!("{}.pem", file_name(&server.name))),
             };
-            key::write_certificate(&path, &key.key.certificate_pem())?;
+            key::write_certificate(context, server, &path, &key.key.certificate_pem()).await?;
             Some(path)
         }
     };
@@ -131,7 +131,7 @@ impl Steps {
         let upload = match certificate {
             Some(path) => {
                 let origin = match key.origin {
-                    Origin::TakenUp => ", which an interrupted renewal has left",
+                    Origin::TakenUp => " (left by an interrupted renewal)",
                     _ => "",
                 };
                 format!(

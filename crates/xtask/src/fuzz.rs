@@ -10,8 +10,6 @@ use crate::process::{Program, cargo, program, say};
 
 /// The targets in `fuzz/targets`.
 const TARGETS: [&str; 4] = ["p7m", "token_json", "device_json", "retry_after"];
-/// How long each runs in CI.
-const SECONDS: u32 = 60;
 /// What libFuzzer needs the compiler to note, as cargo-fuzz asks for it; sanitizers would need another toolchain, and there
 /// is no unsafe code to look after.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -20,13 +18,8 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 /// Longer inputs teach nothing new: the largest limit of what is read is met by length alone.
 const LONGEST: u32 = 16_384;
 
-/// The step `fuzz`: every target for a minute.
-pub(crate) fn run(context: &Context) -> Result<()> {
-    for_seconds(context, SECONDS, &TARGETS)
-}
-
 /// `cargo xtask fuzz SECONDS [TARGET]`.
-pub(crate) fn long(context: &Context, seconds: &str, target: Option<&str>) -> Result<()> {
+pub(crate) fn run(context: &Context, seconds: &str, target: Option<&str>) -> Result<()> {
     let seconds = seconds.parse().map_err(|_| anyhow!("{seconds:?} is no number of seconds"))?;
     match target {
         None => for_seconds(context, seconds, &TARGETS),

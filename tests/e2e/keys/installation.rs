@@ -42,6 +42,7 @@ impl Installation {
         let receiver = Receiver::start();
         let endpoint = receiver.subscribe(&world, &[])["id"].to_string();
         let serial = world.apple.some("Lab", 1).remove(0);
+        world.run(&["activation-lock", "lock", &serial, "--yes"]).exits(0);
         Self { world, receiver, endpoint, serial, token }
     }
 
@@ -56,13 +57,14 @@ impl Installation {
         (file, made["master_key"].as_str().expect("an id").to_owned())
     }
 
-    /// What opens a server token, a token key, the passwords of a profile and the secret of an endpoint.
-    pub fn everything(&self) -> [Vec<&str>; 4] {
+    /// What opens a server token, a token key, the passwords of a profile, the secret of an endpoint and a bypass code.
+    pub fn everything(&self) -> [Vec<&str>; 5] {
         [
             vec!["sync", "lab", "--force"],
             vec!["token", "import", "lab", &self.token],
             vec!["profile", "command", "staff", "--serial", &self.serial],
             vec!["webhook", "test", &self.endpoint],
+            vec!["activation-lock", "code", &self.serial, "--reason", "to see whether it opens"],
         ]
     }
 

@@ -37,7 +37,7 @@ fn for_seconds(context: &Context, seconds: u32, targets: &[&str]) -> Result<()> 
     let at_once = thread::available_parallelism().map_or(1, usize::from);
     while !runs.is_empty() {
         let some: Vec<Run> = runs.drain(..at_once.min(runs.len())).collect();
-        let watched = some.into_iter().map(|run| thread::spawn(move || run.to_its_end(seconds)));
+        let watched = some.into_iter().map(|run| thread::spawn(move || run.watch(seconds)));
         let ended: Vec<_> = watched.collect::<Vec<_>>().into_iter().map(thread::JoinHandle::join).collect();
         for one in ended {
             one.map_err(|_| anyhow!("the thread that watched a target panicked"))??;
@@ -109,7 +109,7 @@ impl Run {
         Ok(Self { target: target.to_owned(), program, findings })
     }
 
-    fn to_its_end(self, seconds: u32) -> Result<()> {
+    fn watch(self, seconds: u32) -> Result<()> {
         let Self { target, program, findings } = self;
         let (well, said) = program.said()?;
         if !well {

@@ -78,6 +78,15 @@ impl Installation {
         }
     }
 
+    /// Fails unless a service that runs posts what happens, signed.
+    pub fn delivers(&self) {
+        self.receiver.forget();
+        for change in ["pause", "resume"] {
+            self.world.run(&["server", change, "lab"]).exits(0);
+        }
+        self.receiver.wait_for("server.resumed", 1);
+    }
+
     pub fn shown(&self) -> Value {
         self.world.object(&["key", "show"])
     }

@@ -44,9 +44,7 @@ on_both_databases! {
             let (newest, _) = secrets.last_key_value().expect("a data key");
             assert!(secrets.iter().all(|(version, count)| version == newest || *count == 0), "{point}: {secrets:?}");
         }
-        installation.receiver.forget();
-        world.run(&["token", "import", "lab", &installation.token]).exits(0);
-        installation.receiver.wait_for("token.renewed", 1);
+        installation.delivers();
         let left: Vec<_> = std::fs::read_dir(world.data_dir()).expect("a folder").flatten().collect();
         let left: Vec<_> = left.iter().map(|entry| entry.file_name().display().to_string()).collect();
         assert!(!left.iter().any(|name| name.starts_with("master.key.")), "a draft was left behind: {left:?}");

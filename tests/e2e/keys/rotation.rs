@@ -80,7 +80,7 @@ on_both_databases! {
         let mut installation = Installation::new(database);
         installation.world.set("ADELIE_DELTA_INTERVAL_SECONDS", "1");
         let installation = installation;
-        let (world, receiver) = (&installation.world, &installation.receiver);
+        let world = &installation.world;
         let copies = [world.start(&SERVE), world.start(&SERVE)];
         eventually("both serve", || copies.iter().all(|copy| copy.log().contains("Adelie serves")).then_some(()));
         for round in 1..=4 {
@@ -90,9 +90,7 @@ on_both_databases! {
             // Both rotate, or one goes on with what the other one has begun.
             two.wait().exits(0);
             one.wait().exits(0);
-            receiver.forget();
-            world.run(&["token", "import", "lab", &installation.token]).exits(0);
-            receiver.wait_for("token.renewed", 1);
+            installation.delivers();
             let done = || world.ledger().column("-- runs\nSELECT CAST(id AS text) FROM sync_runs WHERE outcome = 'done'").len();
             let before = done();
             eventually("syncs go on", || (done() > before + 1).then_some(()));
@@ -124,6 +122,8 @@ on_both_databases! {
             platforms = [\"macOS 26.1\"]\n[accounts.primary]\ntype = \"standard\"\nfull_name = \"R\"\naccount_name = \"r\"\n\
             [accounts.administrator]\nshort_name = \"admin\"\npassword = { given = \"canary-Horse7-battery\" }\n");
         world.run(&["profile", "new", "more", "--file", &staff]).exits(0);
+        let another = world.apple.some("Lab", 2).remove(1);
+        world.run(&["activation-lock", "lock", &another, "--yes"]).exits(0);
         for Column { table, column, row } in SEALED {
             ledger.run(&format!(
                 "-- copy_a_row

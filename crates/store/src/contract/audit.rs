@@ -66,20 +66,22 @@ pub async fn every_change_by_hand_has_its_entry(fixture: &dyn Fixture) -> Case {
     let refused = world.profile("two").await?;
     let first = [
         "server.added server:lab",
+        "token.key_added server:lab",
+        "token.imported server:lab",
         "profile.added profile:one",
         "server.defaults_changed server:lab",
         "profile.added profile:two",
     ];
     assert_eq!(done(store, 0).await?, first);
     world.full(vec![phone("A"), phone("B")], 1).await?;
-    assert_eq!(number(store).await?, 4, "what is done without anybody's hand has none");
+    assert_eq!(number(store).await?, 6, "what is done without anybody's hand has none");
 
     let request = Uuid::from_u128(77);
     let kim = Operator::new("kim", at(5)).because(Some("ticket 7".to_owned())).in_request(request);
     store.set_paused(world.server, true, &kim).await?;
     store.set_paused(world.server, false, &kim).await?;
-    let [paused, resumed] = &entries(store, 4).await?[..] else { panic!("two were expected") };
-    assert_eq!((paused.number, paused.at, paused.actor.as_str()), (5, at(5), "kim"));
+    let [paused, resumed] = &entries(store, 6).await?[..] else { panic!("two were expected") };
+    assert_eq!((paused.number, paused.at, paused.actor.as_str()), (7, at(5), "kim"));
     assert_eq!(paused.reason.as_deref(), Some("ticket 7"));
     assert_eq!((&paused.request, &resumed.request), (&request.to_string(), &request.to_string()));
     assert_eq!(paused.before.as_deref(), Some(r#"{"paused":false}"#));
@@ -87,8 +89,8 @@ pub async fn every_change_by_hand_has_its_entry(fixture: &dyn Fixture) -> Case {
 
     store.operate(world.server, &serials(["A", "B", "A", "X"]), &hold(), &kim).await?;
     let both = ["device.held device:A", "device.held device:B"];
-    assert_eq!(done(store, 6).await?, both, "one for each that was changed");
-    let held = entries(store, 6).await?.remove(0);
+    assert_eq!(done(store, 8).await?, both, "one for each that was changed");
+    let held = entries(store, 8).await?.remove(0);
     assert!(held.before.is_some_and(|before| before.contains(r#""hold":null,"server":"lab""#)));
     assert!(held.after.is_some_and(|after| after.contains(r#""hold":"held by kim: in repair""#)));
     store.operate(world.server, &serials(["A"]), &Action::Unhold, &kim).await?;
@@ -244,8 +246,8 @@ pub async fn many_writers_make_one_chain(fixture: &dyn Fixture) -> Case {
     for task in tasks {
         task.await.expect("no panic")?;
     }
-    // Of each writer its server, and in each round 20 devices, a pause, a rule and a look.
-    let expected = start + WRITERS * (1 + ROUNDS * 23);
+    // Of each writer its server with key and token, and in each round 20 devices, a pause, a rule and a look.
+    let expected = start + WRITERS * (3 + ROUNDS * 23);
     assert_eq!(verify(&*world.store).await?.map(|head| head.number), Ok(expected));
     Ok(())
 }

@@ -128,6 +128,9 @@ on_both_databases! {
         assert_eq!((now.len(), text(&now[0], "id")), (1, text(&second, "id")));
         assert_ne!(text(&now[0], "password"), password);
         world.run(&["password", "settle", &id]).exits(2).complains("password list");
+        let locked = lock(&world, &mac, 0);
+        world.run(&["password", "settle", text(&locked, "id")]).exits(2).complains("no password");
+        assert_eq!(text(&codes(&world, &mac)[0], "state"), "active", "a bypass code is no password");
 
         // What a killed run leaves is kept as well.
         kill_at(&world, "password.escrowed",

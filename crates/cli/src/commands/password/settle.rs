@@ -1,5 +1,5 @@
 use adelie_model::EscrowId;
-use adelie_store::EscrowState;
+use adelie_store::{EscrowFilter, EscrowKind, EscrowState};
 use chrono::TimeDelta;
 use serde_json::json;
 use uuid::Uuid;
@@ -18,7 +18,9 @@ pub async fn run(context: &Context, id: Uuid, refused: Option<&str>) -> anyhow::
     let days = context.settings.passwords.rotate_days;
     let rotate_at =
         (state == EscrowState::Active && days > 0).then(|| by.now + TimeDelta::days(i64::from(days)));
-    if !context.store.settle_escrow(EscrowId(id), state, detail, rotate_at, &by).await? {
+    let told = is_password(context, id).await?
+        && context.store.settle_escrow(EscrowId(id), state, detail, rotate_at, &by).await?;
+    if !told {
         return Err(wrong(
             format!("there is no password {id} whose fate is still to be told"),
             "see them with `adelie password list`",
@@ -37,4 +39,12 @@ pub async fn run(context: &Context, id: Uuid, refused: Option<&str>) -> anyhow::
     };
     context.out.line(&format!("password {id} {what}{}", until.unwrap_or_default()))?;
     Ok(Exit::Done)
+}
+
+/// Whether it is a password that has this id: bypass codes have theirs, and Apple tells what became of them.
+async fn is_password(context: &Context, id: Uuid) -> anyhow::Result<bool> {
+    let filter = EscrowFilter { kind: Some(EscrowKind::AdminPassword), ..EscrowFilter::default() };
+    let Some(next) = id.as_u128().checked_add(1) else { return Ok(false) };
+    let found = context.store.escrowed(&filter, Some(EscrowId(Uuid::from_u128(next))), 1).await?;
+    Ok(found.first().is_some_and(|found| found.id.0 == id))
 }

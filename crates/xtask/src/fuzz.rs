@@ -17,6 +17,13 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 /// Longer inputs teach nothing new: the largest limit of what is read is met by length alone.
 const LONGEST: u32 = 16_384;
+/// How long the step of CI feeds each target, in seconds.
+const A_MINUTE: u32 = 60;
+
+/// The step `fuzz`: each target for a minute.
+pub(crate) fn check(context: &Context) -> Result<()> {
+    for_seconds(context, A_MINUTE, &TARGETS)
+}
 
 /// `cargo xtask fuzz SECONDS [TARGET]`.
 pub(crate) fn run(context: &Context, seconds: &str, target: Option<&str>) -> Result<()> {
@@ -68,7 +75,7 @@ fn build(context: &Context) -> Result<PathBuf> {
         ],
     )
     .env("RUSTFLAGS", FLAGS)
-    .run("a C++ compiler must be there; after a change of dependencies run `cargo update -w --manifest-path fuzz/Cargo.toml`")?;
+    .run("a C++ compiler, pkg-config and libssl-dev must be there; after a change of dependencies run `cargo update -w --manifest-path fuzz/Cargo.toml`")?;
     Ok(folder.join(host).join("release"))
 }
 

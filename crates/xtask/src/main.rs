@@ -48,6 +48,7 @@ const STEPS: &[Step] = &[
     Step { name: "deny", about: "cargo-deny agrees, where it is installed", run: deny::cargo_deny },
     Step { name: "clippy", about: "no warning in any target", run: clippy },
     Step { name: "tests", about: "the README's test command passes", run: suite::run },
+    Step { name: "fuzz", about: "what reads from outside takes a minute of anything", run: fuzz::check },
     Step { name: "receivers", about: "the receivers of the docs verify what we send", run: receivers::run },
     Step { name: "generated", about: "generated files are up to date", run: product::generated },
     Step { name: "demo", about: "the README's demo walks the whole way", run: product::demo },
@@ -133,7 +134,7 @@ fn usage() {
     say("  ci          every step below, in this order, until one fails");
     say("  generate    writes the generated files (docs/cli.md, docs/events.schema.json, docs/lessons.md)");
     say("  mutations   breaks the engine on purpose and sees whether the simulated world finds out");
-    say("  fuzz        feeds whatever reads files and answers for so long, all targets or one\n");
+    say("  fuzz        with SECONDS: feeds whatever reads files and answers for so long, all targets or one\n");
     for step in STEPS {
         say(&format!("  {:<11} {}", step.name, step.about));
     }

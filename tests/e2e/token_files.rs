@@ -88,7 +88,7 @@ on_both_databases! {
         assert_eq!(world.object(&["token", "show", "lab"])["keys"].as_array().map(Vec::len), Some(2));
     }
 
-    /// Every form of the file opens.
+    /// L47: every form of the file opens, also when lines of the JSON begin and end inside its values.
     fn every_form_of_the_file_opens(database) {
         let world = World::empty(database, Settings::default());
         world.run(&["server", "add", "lab", "--base-url", &world.apple.url]).exits(0);

@@ -18,7 +18,7 @@ pub(crate) const TABLE: &str = "docs/lessons.md";
 const WHOLE: [&str; 2] = ["tests/e2e", "tests/world"];
 
 /// What must hold, by the row of the lesson. L19 does not exist.
-const LESSONS: [(u32, &str); 32] = [
+const LESSONS: [(u32, &str); 42] = [
     (1, "A page's devices, events, assignment intents and cursor are stored in one transaction"),
     (
         2,
@@ -53,6 +53,16 @@ const LESSONS: [(u32, &str); 32] = [
     (30, "A server can be added paused and gets its default before its first sync"),
     (31, "False is sent when it is set, unset keys are left out, unknown keys pass through"),
     (32, "Defaults never change by themselves, and who changed them is written"),
+    (40, "Renewal is all or nothing: the old token works until Apple has taken the new one"),
+    (41, "The token of another MDM server is refused unless forced"),
+    (42, "A bad token stops neither the service nor another token"),
+    (43, "A token has one named state, with its remedy"),
+    (44, "Accepted terms are found out at once when asked, and slowly by itself"),
+    (45, "The User-Agent can be set, and is sent when a session begins, too"),
+    (46, "Secrets are sealed at rest and shown nowhere, files are their owner's alone"),
+    (47, "A message's marker is cut off as a whole line, never as a set of characters"),
+    (60, "Webhooks are signed, tried again, replayable, and have ids that stay"),
+    (61, "A wrong or missing key is named with the one expected and what to do"),
     (62, "Last sync, health and history are shown, and a sync can be forced"),
 ];
 

@@ -134,7 +134,9 @@ fn usage() {
     say("  ci          every step below, in this order, until one fails");
     say("  generate    writes the generated files (docs/cli.md, docs/events.schema.json, docs/lessons.md)");
     say("  mutations   breaks the engine on purpose and sees whether the simulated world finds out");
-    say("  fuzz        with SECONDS: feeds whatever reads files and answers for so long, all targets or one\n");
+    say(
+        "  fuzz        with SECONDS: feeds whatever reads files and answers for so long, all targets or one\n",
+    );
     for step in STEPS {
         say(&format!("  {:<11} {}", step.name, step.about));
     }

@@ -62,6 +62,13 @@ on_both_databases! {
         assert_eq!(receiver.of("sync.completed").len(), 1);
         let profile = &receiver.of("assignment.succeeded")[0].body["data"];
         assert_eq!((text(profile, "profile"), &profile["profile_revision"]), ("standard", &json!(1)));
+        let schema: Value = serde_json::from_str(include_str!("../../docs/events.schema.json")).expect("JSON");
+        for post in receiver.posts() {
+            let described = &schema["$defs"][post.kind()]["properties"];
+            for name in post.body["data"].as_object().expect("an object").keys() {
+                assert!(described[name].is_object(), "the schema of {} lacks {name}", post.kind());
+            }
+        }
         assert_eq!(endpoint(&world, "1")["pending"], 0);
     }
 

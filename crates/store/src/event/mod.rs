@@ -6,6 +6,7 @@
 mod catalogue;
 mod configuration;
 mod devices;
+mod posted;
 mod schema;
 mod servers;
 mod tokens;
@@ -24,6 +25,7 @@ pub use self::devices::{
     settled,
 };
 pub(crate) use self::devices::{changes, drift_repaired, imported, read_back};
+pub use self::posted::{PostedDevice, PostedDevices, PostedProfile};
 pub use self::schema::{SCHEMA_URL, schema};
 pub(crate) use self::servers::listed_page;
 pub use self::servers::{

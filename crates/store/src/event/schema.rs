@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{Severity, TYPES};
+use super::{Severity, TYPES, posted};
 
 /// Where the schema is published.
 pub const SCHEMA_URL: &str = "https://github.com/adelie-ade/adelie/raw/main/docs/events.schema.json";
@@ -11,12 +11,13 @@ pub fn schema() -> Value {
     let mut definitions = Map::new();
     let mut bodies = Vec::new();
     for known in TYPES {
-        let mut details = (known.schema)().to_value();
-        if let Some(object) = details.as_object_mut() {
-            object.remove("$schema");
-            // Definitions of parts are the same for all types, and stand once beside them.
-            if let Some(Value::Object(parts)) = object.remove("$defs") {
-                definitions.extend(parts);
+        let mut details = apart((known.schema)().to_value(), &mut definitions);
+        if let Some(added) = posted::added(known.name, &details) {
+            let mut added = apart(added.to_value(), &mut definitions);
+            if let (Some(stored), Value::Object(more)) =
+                (details["properties"].as_object_mut(), added["properties"].take())
+            {
+                stored.extend(more);
             }
         }
         definitions.insert(known.name.to_owned(), details);
@@ -58,4 +59,15 @@ pub fn schema() -> Value {
         "oneOf": bodies,
         "$defs": definitions,
     })
+}
+
+/// A schema without the definitions of its parts. They are the same for all types, and stand once beside them.
+fn apart(mut schema: Value, definitions: &mut Map<String, Value>) -> Value {
+    if let Some(object) = schema.as_object_mut() {
+        object.remove("$schema");
+        if let Some(Value::Object(parts)) = object.remove("$defs") {
+            definitions.extend(parts);
+        }
+    }
+    schema
 }

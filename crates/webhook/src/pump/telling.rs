@@ -3,7 +3,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use adelie_model::{Device, DeviceFamily, ProfileStatus, ProfileUuid, RevisionId, SerialNumber};
+use adelie_store::event::{PostedDevice, PostedDevices, PostedProfile};
 use adelie_store::{Result, StoredEvent, WebhookStore};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// Says more of an event than is stored with it: the name of a profile, and what is known of devices. It would be
@@ -11,7 +13,7 @@ use serde_json::{Map, Value, json};
 #[derive(Default)]
 pub(super) struct Telling {
     /// Revisions never change, and there are few.
-    profiles: Mutex<HashMap<RevisionId, (String, u32)>>,
+    profiles: Mutex<HashMap<RevisionId, PostedProfile>>,
 }
 
 impl Telling {
@@ -44,16 +46,13 @@ impl Telling {
                 let Some((name, number)) = store.profile_of(revision).await? else {
                     return Ok(Cow::Borrowed(&event.data));
                 };
-                let found = (name.to_string(), number);
+                let found = PostedProfile { profile: name.to_string(), profile_revision: number };
                 let mut profiles = self.profiles.lock().unwrap_or_else(PoisonError::into_inner);
                 profiles.insert(revision, found.clone());
                 found
             }
         };
-        let mut data = event.data.clone();
-        data["profile"] = json!(profile.0);
-        data["profile_revision"] = json!(profile.1);
-        Ok(Cow::Owned(data))
+        Ok(Cow::Owned(with(&event.data, &profile)))
     }
 }
 
@@ -65,24 +64,19 @@ async fn imported(store: &dyn WebhookStore, event: &StoredEvent) -> Result<Value
     let named = event.data["serial_numbers"].as_array().into_iter().flatten();
     let serials = named.filter_map(Value::as_str).map(serial).collect();
     let known = known(store, event, serials).await?;
-    let mut data = event.data.clone();
-    let of = |device: &Device| {
-        let actual = &device.actual;
-        let mut facts = Map::new();
-        facts.insert("serial_number".to_owned(), json!(device.serial));
-        for (key, fact) in [("model", &actual.model), ("asset_tag", &actual.asset_tag)] {
-            facts.extend(fact.as_ref().map(|fact| (key.to_owned(), json!(fact))));
-        }
-        let family = actual.device_family.as_ref().map(DeviceFamily::as_str);
-        facts.extend(family.map(|family| ("device_family".to_owned(), json!(family))));
-        Value::Object(facts)
-    };
-    let facts: Value = known.iter().map(of).collect();
+    let devices: Vec<_> = known.iter().map(PostedDevice::from).collect();
+    let facts = json!(devices).to_string().len();
     // Unusually long facts are left out, not the devices: those are named in any case.
-    if facts.to_string().len() <= MOST_FACTS {
-        data["devices"] = facts;
+    Ok(if facts <= MOST_FACTS { with(&event.data, &PostedDevices { devices }) } else { event.data.clone() })
+}
+
+/// The details of an event, and more of it.
+fn with(data: &Value, more: &impl Serialize) -> Value {
+    let mut data = data.clone();
+    if let (Some(details), Value::Object(more)) = (data.as_object_mut(), json!(more)) {
+        details.extend(more);
     }
-    Ok(data)
+    data
 }
 
 /// A page, with its devices as Apple describes them.

@@ -16,8 +16,8 @@ use crate::{PostgresStore, audit, keys};
 
 /// So many rows are read at once.
 const ROWS: u32 = 500;
-/// The error of a lock that was not to be had in time.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// The errors of a lock that was not to be had in time, and of one that others wait for who have ours.
+const IN_USE: [&str; 2] = ["55P03", "40P01"];
 /// The keys by which profiles name their revisions, which come after them.
 const FORWARD: [&str; 2] = ["profiles_in_force_id_fkey", "profiles_staged_id_fkey"];
 
@@ -87,7 +87,7 @@ async fn alter(transaction: &mut PgConnection, how: &str) -> Attempt<()> {
 
 fn in_use(failure: Failure) -> Failure {
     match failure {
-        Failure::Sql(error) if code(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+        Failure::Sql(error) if code(&error).is_some_and(|code| IN_USE.contains(&&*code)) => {
             StoreError::InUse(Box::new(error)).into()
         }
         failure => failure,

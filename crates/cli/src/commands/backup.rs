@@ -171,7 +171,7 @@ fn cannot_begin(file: &Path, error: &DraftError) -> anyhow::Error {
 }
 
 fn cannot(file: &Path, error: BackupError) -> anyhow::Error {
-    let doing = format!("the backup could not be written to {}; what there is of it is none", file.display());
+    let doing = format!("the backup could not be written to {}, and what there is of it is none", file.display());
     match error {
         // Not as of a reader who has seen enough: this one should have taken all.
         BackupError::Write(error) if error.kind() == ErrorKind::BrokenPipe => {

@@ -205,7 +205,7 @@ fn next(context: &Context) -> anyhow::Result<()> {
     };
     context.out.hint(&format!(
         "make sure that the old installation is stopped, or both assign; then look with `adelie doctor`{settings}, and start \
-         `adelie serve`, or start it anew if it runs. Where Apple's cursor is too old by now, the next sync is a full one by \
+         `adelie serve` if it does not run. Where Apple's cursor is too old by now, the next sync is a full one by \
          itself"
     ))
 }

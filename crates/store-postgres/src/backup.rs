@@ -61,7 +61,7 @@ async fn take_time(transaction: &mut PgConnection) -> Attempt<()> {
         "-- take_time
          SET LOCAL statement_timeout = 0;
          SET LOCAL idle_in_transaction_session_timeout = 0;
-         SET LOCAL lock_timeout = '10s';",
+         SET LOCAL lock_timeout = '5s';",
     )
     .execute(transaction)
     .await?;

@@ -12,7 +12,7 @@ fn moves(from: Database, to: Database) {
     let serials = world.apple.some("Lab", 3);
     world.run(&["assign", "hold", &serials[0], "--reason", "in \"repair\", ü"]).exits(0);
     world.run(&["device", "tag", &serials[1], "--add", "loan"]).exits(0);
-    world.run(&["rule", "add", "loans", "--if", "tag=loan", "--profile", "standard"]).exits(0);
+    world.run(&["rule", "add", "loans", "--when", "tag=loan", "--profile", "standard"]).exits(0);
     world.run(&["sync", "lab", "--force"]).exits(0);
     let file = backup(world, "all.backup");
     assert_eq!(mode(file.as_ref()), 0o600);

@@ -5,7 +5,7 @@ use adelie_store::backup::{BackupStore, Column, Fill, Kind, Restoration, Snapsho
 use adelie_store::seal::StoredDataKey;
 use adelie_store::{NewAudit, Operator, Result, StoreError};
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, Transaction};
+use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use uuid::Uuid;
 
 use crate::failure::{Attempt, Failure, code, run};
@@ -35,7 +35,8 @@ impl BackupStore for SqliteStore {
             let mut transaction = self.write().await.map_err(in_use)?;
             // Profiles and revisions refer to each other, so that one of them has to come too early.
             sqlx::query("-- look_at_the_end\nPRAGMA defer_foreign_keys = 1").execute(&mut *transaction).await?;
-            let restoration: Box<dyn Restoration> = Box::new(SqliteRestoration { transaction });
+            let writer = self.writer.clone();
+            let restoration: Box<dyn Restoration> = Box::new(SqliteRestoration { transaction, writer });
             Ok(restoration)
         })
         .await
@@ -120,6 +121,7 @@ impl Snapshot for SqliteSnapshot {
 /// The transaction that writes.
 struct SqliteRestoration {
     transaction: Transaction<'static, Sqlite>,
+    writer: SqlitePool,
 }
 
 #[async_trait]
@@ -192,6 +194,11 @@ impl Restoration for SqliteRestoration {
             audit::write(&mut self.transaction, by, std::slice::from_ref(entry)).await?;
             halt::point("restore.before_commit");
             self.transaction.commit().await?;
+            // All of it stands in the log. Whoever looks at the file next, or reads it, need not wait for that.
+            let emptied = sqlx::query("-- empty_log\nPRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await;
+            if let Err(error) = emptied {
+                tracing::debug!(%error, "the log of the restored database was not emptied; it will be in time");
+            }
             Ok(())
         })
         .await

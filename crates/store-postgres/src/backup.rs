@@ -25,7 +25,8 @@ const FORWARD: [&str; 2] = ["profiles_in_force_id_fkey", "profiles_staged_id_fke
 impl BackupStore for PostgresStore {
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
         doing("be read as a whole", async {
-            let mut transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let mut transaction =
+                self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
             take_time(&mut transaction).await?;
             // What is seen from here on is what is there when something is first looked at.
             count(&mut transaction, "installation").await?;
@@ -189,12 +190,7 @@ impl Restoration for PostgresRestoration {
         .await
     }
 
-    async fn add(
-        &mut self,
-        table: &'static Table,
-        columns: &[&'static Column],
-        rows: &str,
-    ) -> Result<u64> {
+    async fn add(&mut self, table: &'static Table, columns: &[&'static Column], rows: &str) -> Result<u64> {
         let (rows, replaced) = without_nul(rows);
         let statement = match table.fill {
             Fill::Rows | Fill::Replace => insert(table, columns),
@@ -260,7 +256,8 @@ fn insert(table: &Table, columns: &[&Column]) -> String {
 
 /// Only if it says something else: the head of the audit refuses to be set to where it stands.
 fn update(table: &Table, columns: &[&Column]) -> String {
-    let named = |(place, column): (usize, &&Column)| format!("{} AS \"{}\"", read(column, place), column.name);
+    let named =
+        |(place, column): (usize, &&Column)| format!("{} AS \"{}\"", read(column, place), column.name);
     let values: Vec<_> = columns.iter().enumerate().map(named).collect();
     let set: Vec<_> = columns.iter().map(|column| format!("\"{0}\" = n.\"{0}\"", column.name)).collect();
     let same: Vec<_> = columns.iter().map(|column| format!("t.\"{0}\" = n.\"{0}\"", column.name)).collect();

@@ -34,7 +34,9 @@ impl BackupStore for SqliteStore {
         run("be filled", async {
             let mut transaction = self.write().await.map_err(in_use)?;
             // Profiles and revisions refer to each other, so that one of them has to come too early.
-            sqlx::query("-- look_at_the_end\nPRAGMA defer_foreign_keys = 1").execute(&mut *transaction).await?;
+            sqlx::query("-- look_at_the_end\nPRAGMA defer_foreign_keys = 1")
+                .execute(&mut *transaction)
+                .await?;
             let writer = self.writer.clone();
             let restoration: Box<dyn Restoration> = Box::new(SqliteRestoration { transaction, writer });
             Ok(restoration)
@@ -139,12 +141,7 @@ impl Restoration for SqliteRestoration {
         .await
     }
 
-    async fn add(
-        &mut self,
-        table: &'static Table,
-        columns: &[&'static Column],
-        rows: &str,
-    ) -> Result<u64> {
+    async fn add(&mut self, table: &'static Table, columns: &[&'static Column], rows: &str) -> Result<u64> {
         let statement = match table.fill {
             Fill::Rows | Fill::Replace => insert(table, columns),
             Fill::OneRow => update(table, columns),
@@ -250,7 +247,9 @@ fn told(column: &Column) -> String {
         Kind::Bool => format!("json(CASE \"{name}\" WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)"),
         Kind::Json | Kind::TextList | Kind::IntList => format!("json(\"{name}\")"),
         // The hex digits of NULL would be an empty text.
-        Kind::Uuid | Kind::Bytes => format!("CASE WHEN \"{name}\" IS NOT NULL THEN lower(hex(\"{name}\")) END"),
+        Kind::Uuid | Kind::Bytes => {
+            format!("CASE WHEN \"{name}\" IS NOT NULL THEN lower(hex(\"{name}\")) END")
+        }
     }
 }
 

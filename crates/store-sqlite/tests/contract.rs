@@ -94,10 +94,12 @@ impl Fixture for TempDatabase {
     }
 
     async fn columns(&self) -> Vec<(String, String)> {
-        sqlx::query_as("SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'")
-            .fetch_all(&mut self.connection().await)
-            .await
-            .expect("the schema")
+        sqlx::query_as(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'",
+        )
+        .fetch_all(&mut self.connection().await)
+        .await
+        .expect("the schema")
     }
 
     async fn binary_columns(&self) -> Vec<(String, String)> {

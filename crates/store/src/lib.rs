@@ -103,7 +103,7 @@ impl<T> Store for T where
         + WebhookStore
         + EscrowStore
         + AuditStore
-    + BackupStore
+        + BackupStore
 {
 }
 

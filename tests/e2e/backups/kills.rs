@@ -69,7 +69,9 @@ fn lock(ledger: &Ledger, table: &str, seconds: u32) -> JoinHandle<()> {
     );
     let held = ledger.clone();
     let holder = std::thread::spawn(move || held.run(&hold));
-    eventually("the lock", || (locks(ledger, "granted AND mode = 'ShareRowExclusiveLock'") > 0).then_some(()));
+    eventually("the lock", || {
+        (locks(ledger, "granted AND mode = 'ShareRowExclusiveLock'") > 0).then_some(())
+    });
     holder
 }
 

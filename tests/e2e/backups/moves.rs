@@ -18,13 +18,21 @@ fn moves(from: Database, to: Database) {
     assert_eq!(mode(file.as_ref()), 0o600);
     let before = (devices(world).stdout, world.decided(), installation.masters());
     let made = world.run(&["audit", "list", "--action", "backup.*", "--json"]).exits(0).object();
-    assert_eq!((&made["action"], &made["object"]["name"]), (&"backup.made".into(), &file.as_str().into()), "{made}");
+    assert_eq!(
+        (&made["action"], &made["object"]["name"]),
+        (&"backup.made".into(), &file.as_str().into()),
+        "{made}"
+    );
 
     let key = key_of(world);
     start_anew(&mut installation.world, "new", to, &key);
     let world = &installation.world;
     let checked = world.object(&["restore", &file, "--check"]);
-    assert_eq!((&checked["restored"], &checked["tables"]["devices"]), (&false.into(), &6.into()), "{checked}");
+    assert_eq!(
+        (&checked["restored"], &checked["tables"]["devices"]),
+        (&false.into(), &6.into()),
+        "{checked}"
+    );
     assert!(!world.data_dir().join("adelie.db").exists(), "a check makes nothing");
     world.run(&["restore", &file]).exits(0).complains("old installation is stopped");
     assert_eq!(devices(world).stdout, before.0);

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub const BACKUP: &str = "The backup has all that is in the database, as it was at one moment, and restores into SQLite and
+pub const BACKUP: &str =
+    "The backup has all that is in the database, as it was at one moment, and restores into SQLite and
 PostgreSQL alike. Secrets stay sealed in it; the master key that opens them is in no backup: keep
 a copy of it somewhere else. What is in it besides is not secret to whoever has the file: serial
 numbers, names, profiles, the audit.
@@ -13,7 +14,8 @@ Examples:
   adelie backup /var/backups/adelie/monday.backup --force
   adelie backup - | ssh safe.example.org 'cat > adelie.backup'";
 
-pub const RESTORE: &str = "The database must be empty: a new SQLite file, or a new PostgreSQL database. All of the backup is
+pub const RESTORE: &str =
+    "The database must be empty: a new SQLite file, or a new PostgreSQL database. All of the backup is
 loaded, or nothing. The master key that it names must be at hand: put your copy of it where
 `adelie key show` looks, before you restore.
 

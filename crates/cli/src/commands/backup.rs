@@ -56,10 +56,16 @@ pub async fn run(settings: Settings, command: &Backup) -> anyhow::Result<Exit> {
 
 fn can_print(settings: &Settings) -> anyhow::Result<()> {
     if settings.json {
-        return Err(wrong("the backup and --json cannot both go to stdout", "name a file, or leave --json out"));
+        return Err(wrong(
+            "the backup and --json cannot both go to stdout",
+            "name a file, or leave --json out",
+        ));
     }
     if std::io::stdout().is_terminal() {
-        return Err(wrong("a backup is nothing for a terminal", "name a file, or send stdout into a pipe or a file"));
+        return Err(wrong(
+            "a backup is nothing for a terminal",
+            "name a file, or send stdout into a pipe or a file",
+        ));
     }
     Ok(())
 }
@@ -119,7 +125,11 @@ async fn print(context: &Context, out: File, stored: &[StoredDataKey]) -> anyhow
 }
 
 /// Writes all but the end, and the entry in the audit.
-async fn write<'a>(context: &Context, out: &'a File, file: &Path) -> Result<Unfinished<&'a File>, BackupError> {
+async fn write<'a>(
+    context: &Context,
+    out: &'a File,
+    file: &Path,
+) -> Result<Unfinished<&'a File>, BackupError> {
     let origin = Origin { adelie: env!("CARGO_PKG_VERSION").to_owned(), made_at: context.clock.now() };
     let mut snapshot = context.store.snapshot().await?;
     let bar = Bar(progress::counting("backup", "rows", 0, context.out.json));
@@ -171,7 +181,8 @@ fn cannot_begin(file: &Path, error: &DraftError) -> anyhow::Error {
 }
 
 fn cannot(file: &Path, error: BackupError) -> anyhow::Error {
-    let doing = format!("the backup could not be written to {}, and what there is of it is none", file.display());
+    let doing =
+        format!("the backup could not be written to {}, and what there is of it is none", file.display());
     match error {
         // Not as of a reader who has seen enough: this one should have taken all.
         BackupError::Write(error) if error.kind() == ErrorKind::BrokenPipe => {

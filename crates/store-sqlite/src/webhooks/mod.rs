@@ -30,8 +30,7 @@ use crate::failure::run;
 #[async_trait]
 impl WebhookStore for SqliteStore {
     async fn installation(&self) -> Result<Uuid> {
-        run("read the name of the database", async { installation(&mut *self.read().await?).await })
-            .await
+        run("read the name of the database", async { installation(&mut *self.read().await?).await }).await
     }
 
     async fn events_after(

@@ -81,7 +81,8 @@ pub fn keys_changed(before: &[StoredDataKey], after: &[StoredDataKey]) -> Vec<Ne
 /// A backup was made, into this file.
 #[must_use]
 pub fn backup_made(file: &str, rows: u64) -> NewAudit {
-    NewAudit::new(AuditAction::BackupMade, AuditObject::new("backup", file)).after(Facts::new().with("rows", rows))
+    NewAudit::new(AuditAction::BackupMade, AuditObject::new("backup", file))
+        .after(Facts::new().with("rows", rows))
 }
 
 /// The database was filled from this file.

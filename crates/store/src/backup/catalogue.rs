@@ -260,11 +260,7 @@ pub const TABLES: &[Table] = &[
         ],
     ),
     rows("server_defaults", "server_id, scope", &[int("server_id"), text("scope"), int("profile_id")]),
-    rows(
-        "configuration_changes",
-        "version",
-        &[int("version"), moment("at"), text("by"), json("changes")],
-    ),
+    rows("configuration_changes", "version", &[int("version"), moment("at"), text("by"), json("changes")]),
     numbered(
         "rules",
         &[int("id"), int("place"), text("name"), int("server_id"), json("conditions"), int("profile_id")],

@@ -7,7 +7,9 @@ pub enum BackupError {
     #[error("this is no backup of Adelie: {0}")]
     NotABackup(&'static str),
     /// The end of the file is missing.
-    #[error("the backup is incomplete: it ends {0}, so that it was cut off, or the disk was full when it was made")]
+    #[error(
+        "the backup is incomplete: it ends {0}, so that it was cut off, or the disk was full when it was made"
+    )]
     Incomplete(String),
     /// The file is not what was written.
     #[error("the backup is damaged: {0}")]

@@ -61,7 +61,7 @@ async fn fill<R: Read>(
     let mut open = None;
     let mut numbers = Vec::new();
     let mut replaced = 0;
-    while let Some(part) = reader.next()? {
+    while let Some(part) = reader.part()? {
         match part {
             Part::Table { table, columns, last_number } => {
                 if table.fill == Fill::Replace {

@@ -81,12 +81,7 @@ pub trait Restoration: Send {
 
     /// Adds rows, a JSON array of arrays, as the table's [`Fill`] says. Columns that are not given get their defaults. Returns
     /// how many characters the database cannot keep: in their place is U+FFFD.
-    async fn add(
-        &mut self,
-        table: &'static Table,
-        columns: &[&'static Column],
-        rows: &str,
-    ) -> Result<u64>;
+    async fn add(&mut self, table: &'static Table, columns: &[&'static Column], rows: &str) -> Result<u64>;
 
     /// Numbers of this table's rows are greater from now on.
     async fn set_last_number(&mut self, table: &'static Table, last: i64) -> Result<()>;

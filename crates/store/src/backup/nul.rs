@@ -13,10 +13,10 @@ pub fn without_nul(json: &str) -> (Cow<'_, str>, u64) {
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
         clean.push_str(before);
-        if escape.starts_with(NUL) {
+        if let Some(after) = escape.strip_prefix(NUL) {
             clean.push_str(r"\ufffd");
             replaced += 1;
-            rest = &escape[NUL.len()..];
+            rest = after;
         } else {
             let length = 1 + escape.chars().nth(1).map_or(0, char::len_utf8);
             clean.push_str(&escape[..length]);

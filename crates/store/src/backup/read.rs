@@ -17,7 +17,7 @@ const BYTES: usize = 1 << 20;
 /// No row is as long as this; what claims to be one must not fill the memory.
 const LONGEST: u64 = 1 << 28;
 
-/// Reads a backup and checks it on the way: only when [`next`](Self::next) has given nothing more, all of it is as it was
+/// Reads a backup and checks it on the way: only when [`part`](Self::part) has given nothing more, all of it is as it was
 /// written.
 pub struct Reader<R: Read> {
     lines: Lines<R>,
@@ -111,7 +111,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// [`BackupError`] when it is not.
-    pub fn next(&mut self) -> Result<Option<Part>, BackupError> {
+    pub fn part(&mut self) -> Result<Option<Part>, BackupError> {
         match self.kept.pop_front() {
             Some(part) => Ok(Some(part)),
             None => self.read(),
@@ -121,9 +121,9 @@ impl<R: Read> Reader<R> {
     /// Reads to the end, for those who only want to know whether all is well.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next).
+    /// Those of [`part`](Self::part).
     pub fn check(&mut self, notice: &dyn Fn(u64)) -> Result<(), BackupError> {
-        while let Some(part) = self.next()? {
+        while let Some(part) = self.part()? {
             if let Part::Rows { count, .. } = part {
                 notice(count);
             }

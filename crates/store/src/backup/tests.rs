@@ -112,7 +112,7 @@ fn forged(text: &str, change: impl FnOnce(&mut Vec<String>)) -> Vec<u8> {
 fn read(packed: &[u8]) -> Result<BTreeMap<String, u64>, BackupError> {
     let mut reader = Reader::open(packed)?;
     reader.check(&|_| {})?;
-    assert!(matches!(reader.next(), Ok(None)), "the end stays the end");
+    assert!(matches!(reader.part(), Ok(None)), "the end stays the end");
     Ok(reader.counts().clone())
 }
 
@@ -126,7 +126,7 @@ async fn what_is_written_is_read() {
     assert_eq!(header.master_keys, ["5f2c09d1"]);
     assert_eq!(header.installation, "00000000000000000000000000000007");
     let (mut tables, mut servers) = (Vec::new(), Vec::new());
-    while let Some(part) = reader.next().expect("a part") {
+    while let Some(part) = reader.part().expect("a part") {
         match part {
             Part::Table { table, columns, last_number } => {
                 assert_eq!(columns.len(), table.columns.len());
@@ -204,9 +204,13 @@ async fn what_does_not_belong_together_is_refused() {
         ("a value less", "[2,", |lines, at| lines[at] = lines[at].replacen(",null]", "]", 1)),
         ("no JSON", "[2,", |lines, at| lines[at] = lines[at].replacen(']', "", 1)),
         ("a table less", r#""table":"escrow""#, |lines, at| drop(lines.remove(at))),
-        ("another table", r#""table":"escrow""#, |lines, at| lines[at] = lines[at].replace("escrow", "vault")),
+        ("another table", r#""table":"escrow""#, |lines, at| {
+            lines[at] = lines[at].replace("escrow", "vault")
+        }),
         ("other columns", r#""table":"rules""#, |lines, at| lines[at] = lines[at].replace("place", "spot")),
-        ("no number", r#""table":"rules""#, |lines, at| lines[at] = lines[at].replace(r#","last_number":9"#, "")),
+        ("no number", r#""table":"rules""#, |lines, at| {
+            lines[at] = lines[at].replace(r#","last_number":9"#, "")
+        }),
         ("an unknown line", r#""table":"rules""#, |lines, at| lines.insert(at, "{}".to_owned())),
     ];
     for (what, place, change) in changes {

@@ -41,7 +41,7 @@ fn read(backup: &[u8]) -> Tables {
     let mut reader = Reader::open(backup).expect("a backup");
     let mut tables = Tables::new();
     let mut open = "";
-    while let Some(part) = reader.next().expect("whole") {
+    while let Some(part) = reader.part().expect("whole") {
         match part {
             Part::Table { table, .. } => open = table.name,
             Part::Rows { json, .. } => {
@@ -96,10 +96,7 @@ async fn fill(fixture: &dyn Fixture) -> Result<(World, Keys), Failed> {
     // Another MDM server is in the middle of its first import.
     let server = add_server(store, "other").await?;
     let other = World { store: world.store.clone(), server, lease: lease(store, server, "them").await? };
-    other
-        .store
-        .set_defaults(server, &[(Scope::Any, Some(profile_name("one")))], &operator(6))
-        .await?;
+    other.store.set_defaults(server, &[(Scope::Any, Some(profile_name("one")))], &operator(6)).await?;
     other.decide_all(6).await?;
     other.publish(&revision, "UUID-1").await?;
     let run = other.begin(SyncKind::Full, 7).await?;
@@ -202,7 +199,11 @@ pub async fn what_a_process_had_is_let_go(fixture: &dyn Fixture) -> Case {
     let webhook = store.webhooks().await?.iter().map(|webhook| webhook.id).max().expect("an endpoint");
     let all = deliveries(&*store, webhook).await?.len();
     // The claim that was under way ended at 42.
-    assert_eq!(claim(&*store, webhook, 10_000, 100).await?.len(), all - 1, "all but the delivered one are due");
+    assert_eq!(
+        claim(&*store, webhook, 10_000, 100).await?.len(),
+        all - 1,
+        "all but the delivered one are due"
+    );
     Ok(())
 }
 
@@ -330,7 +331,7 @@ pub async fn what_a_database_cannot_keep_is_told(fixture: &dyn Fixture) -> Case 
     let views = fresh.store().device(&serial("A")).await?;
     let described = views[0].device.actual.description.as_deref().expect("a description");
     match replaced {
-        0 => assert!(described.starts_with("IPHONE\015 BLACK"), "{described:?}"),
+        0 => assert!(described.starts_with("IPHONE\u{0}15 BLACK"), "{described:?}"),
         _ => assert!(described.starts_with("IPHONE\u{fffd}15 BLACK"), "{described:?}"),
     }
     Ok(())

@@ -108,7 +108,7 @@ on_both_databases! {
         // before it can tell.
         if world.database.is_postgres() {
             let full = world.shell("trap '' XFSZ; ulimit -f 4; adelie backup all.backup --force").exits(1);
-            full.complains("could not be written to all.backup");
+            full.complains("could not be written to").complains("all.backup");
         }
         assert_eq!(fs::read(&file).expect("the backup"), old);
         assert!(!world.home.path().join("all.backup.partial").exists());

@@ -24,7 +24,9 @@ use crate::words::{bytes, count, span, time};
 
 /// Writes a backup. Its end is written behind the entry in the audit, so that there is no backup without one.
 pub async fn run(settings: Settings, command: &Backup) -> anyhow::Result<Exit> {
-    let (file, stdout) = (&command.file, command.file.as_os_str() == "-");
+    let stdout = command.file.as_os_str() == "-";
+    // As a whole, because the audit names it.
+    let file = &std::path::absolute(&command.file).unwrap_or_else(|_| command.file.clone());
     if stdout {
         can_print(&settings)?;
     } else if file.symlink_metadata().is_ok() && !command.force {

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use adelie_model::halt;
 use adelie_store::audit::backup_restored;
@@ -24,8 +24,15 @@ type Input = Reader<Box<dyn Read>>;
 /// Fills an empty database from a backup, or looks at one. Before anything is made or touched, the backup must be one and its
 /// master key at hand.
 pub async fn run(settings: Settings, out: Output, command: &Restore) -> anyhow::Result<Exit> {
-    let file = &command.file;
-    let reader = Reader::open(open(file)?).map_err(|error| explained(file, error))?;
+    let stdin = command.file.as_os_str() == "-";
+    // As a whole, because the audit names it.
+    let file = &match std::path::absolute(&command.file) {
+        _ if stdin => PathBuf::from("stdin"),
+        Ok(file) => file,
+        Err(_) => command.file.clone(),
+    };
+    let input: Box<dyn Read> = if stdin { Box::new(std::io::stdin()) } else { open(file)? };
+    let reader = Reader::open(input).map_err(|error| explained(file, error))?;
     let key = fits(&settings, &reader);
     if command.check {
         return check(&settings, out, file, reader, key);
@@ -33,7 +40,7 @@ pub async fn run(settings: Settings, out: Output, command: &Restore) -> anyhow::
     key.map_err(|error| no_key(&settings, reader.header(), error))?;
     let context = Context::open_as_it_is(settings).await?;
     let loading = loaded(&context, reader);
-    let loaded = if file.as_os_str() == "-" {
+    let loaded = if stdin {
         // Whoever waits for more input could not be told of a signal: its own default ends the program, and with it the
         // transaction.
         loading.await
@@ -67,9 +74,6 @@ pub async fn run(settings: Settings, out: Output, command: &Restore) -> anyhow::
 }
 
 fn open(file: &Path) -> anyhow::Result<Box<dyn Read>> {
-    if file.as_os_str() == "-" {
-        return Ok(Box::new(std::io::stdin()));
-    }
     let opened = File::open(file).and_then(|opened| match opened.metadata()?.is_dir() {
         true => Err(std::io::ErrorKind::IsADirectory.into()),
         false => Ok(opened),

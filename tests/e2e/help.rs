@@ -43,6 +43,8 @@ transcripts! {
     token_import: ["token", "import"];
     key: ["key"];
     key_rotate: ["key", "rotate"];
+    backup: ["backup"];
+    restore: ["restore"];
     token_renew: ["token", "renew"];
     token_check: ["token", "check"];
     token_restore: ["token", "restore"];

@@ -8,6 +8,7 @@ mod account_commands;
 mod assign_commands;
 mod assignments;
 mod audit;
+mod backups;
 mod copies;
 mod crash;
 mod cursors;

@@ -63,7 +63,7 @@ fn pg_dump() -> PathBuf {
     newest.max().map_or_else(|| PathBuf::from("pg_dump"), |(_, program)| program)
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<_> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
     digits.chunks_exact(2).filter_map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
 }
@@ -81,7 +81,7 @@ fn has_word_of(haystack: &[u8], prefix: &[u8], digits: usize) -> bool {
 }
 
 #[track_caller]
-fn assert_quiet(what: &str, bytes: &[u8]) {
+pub fn assert_quiet(what: &str, bytes: &[u8]) {
     for canary in [CONSUMER_SECRET, ACCESS_TOKEN, ACCESS_SECRET] {
         assert!(!holds(bytes, canary.as_bytes()), "{canary} is in {what}");
     }

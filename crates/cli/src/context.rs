@@ -38,6 +38,13 @@ pub struct Context {
 impl Context {
     /// Opens the database, and on its first start makes the data directory, the database and the key file.
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
+        let context = Self::open_as_it_is(settings).await?;
+        context.first_start().await?;
+        Ok(context)
+    }
+
+    /// Opens the database, or makes one without a data key: for those who bring one.
+    pub async fn open_as_it_is(settings: Settings) -> anyhow::Result<Self> {
         key_file::make_data_dir(&settings.data_dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store: Arc<dyn Store> = match &settings.database {
@@ -48,9 +55,7 @@ impl Context {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let request = new_uuid(clock.now(), &*entropy);
         let keyring = Arc::default();
-        let context = Self { settings: Arc::new(settings), store, clock, entropy, out, request, keyring };
-        context.first_start().await?;
-        Ok(context)
+        Ok(Self { settings: Arc::new(settings), store, clock, entropy, out, request, keyring })
     }
 
     /// A new database gets its data key, sealed under the master key that is at hand. Only where there is none, a key file is

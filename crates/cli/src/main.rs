@@ -6,6 +6,7 @@ mod commands;
 mod confirm;
 mod context;
 mod documents;
+mod draft;
 mod escrow;
 mod exit;
 mod happened;

@@ -23,6 +23,18 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// A size in its largest unit: `312 bytes`, `4.2 MB`.
+pub fn bytes(number: u64) -> String {
+    let (mut size, mut unit) = (number as f64, "");
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if size < 1000.0 {
+            break;
+        }
+        (size, unit) = (size / 1000.0, larger);
+    }
+    if unit.is_empty() { count(number, "byte", "bytes") } else { format!("{size:.1} {unit}") }
+}
+
 /// A text whose commands name an MDM server as `NAME`, with the name of the one that it is about.
 pub fn for_server(text: &str, server: &ServerName) -> String {
     let mut text = text.to_owned();
@@ -64,6 +76,12 @@ mod tests {
             for_server(text, &lab),
             "run `adelie server set lab --default mac=PROFILE`, or `adelie sync lab`"
         );
+    }
+
+    #[test]
+    fn a_size_has_one_unit() {
+        let sizes = [1, 999, 1000, 4_249_000, 3_000_000_000_000_000].map(bytes);
+        assert_eq!(sizes, ["1 byte", "999 bytes", "1.0 kB", "4.2 MB", "3000.0 TB"]);
     }
 
     #[test]

@@ -130,7 +130,7 @@ async fn change_data_keys(
     Ok(true)
 }
 
-async fn data_keys(connection: &mut PgConnection) -> Attempt<Vec<StoredDataKey>> {
+pub(crate) async fn data_keys(connection: &mut PgConnection) -> Attempt<Vec<StoredDataKey>> {
     type DataKeyRow = (i64, Vec<u8>, Timestamp, Option<Timestamp>, Option<Timestamp>);
     let found: Vec<DataKeyRow> = sqlx::query_as(
         "-- data_keys

@@ -11,6 +11,7 @@
 
 mod assign;
 mod audit;
+mod backup;
 mod batch;
 mod beside;
 mod bulk;

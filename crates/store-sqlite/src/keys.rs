@@ -120,7 +120,7 @@ fn update(Column { table, column, row }: Column) -> String {
     format!("-- reseal\nUPDATE {table} SET {column} = ?3 WHERE {row} = ?1 AND {column} = ?2")
 }
 
-async fn data_keys(connection: &mut SqliteConnection) -> Attempt<Vec<StoredDataKey>> {
+pub(crate) async fn data_keys(connection: &mut SqliteConnection) -> Attempt<Vec<StoredDataKey>> {
     let found = sqlx::query(
         "-- data_keys
          SELECT version, sealed, created_at, completed_at, retired_at FROM data_keys ORDER BY version",

@@ -7,6 +7,7 @@
 mod absent;
 mod assign;
 mod audit;
+mod backup;
 mod batch;
 mod beside;
 mod bulk;

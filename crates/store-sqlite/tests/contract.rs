@@ -89,6 +89,19 @@ impl Fixture for TempDatabase {
             .collect()
     }
 
+    async fn fresh(&self) -> Box<dyn Fixture> {
+        Box::new(Self::new().await)
+    }
+
+    async fn columns(&self) -> Vec<(String, String)> {
+        sqlx::query_as(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'",
+        )
+        .fetch_all(&mut self.connection().await)
+        .await
+        .expect("the schema")
+    }
+
     async fn binary_columns(&self) -> Vec<(String, String)> {
         sqlx::query_as(
             "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c

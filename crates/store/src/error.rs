@@ -59,6 +59,11 @@ pub enum StoreError {
         "the disk that holds the database is full: free some space; nothing was changed and work goes on by itself"
     )]
     DiskFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody else works on the database, and does not let go of it.
+    #[error(
+        "another process works on the database: stop the service, and wait for other commands, before it is restored"
+    )]
+    InUse(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Something stored cannot be read as what it must be.
     #[error("stored data is damaged: {what} holds {value:?}")]
     Damaged {

@@ -8,6 +8,7 @@
 //!   (field lesson L1).
 //! - [`audit`] keeps what people did by hand, as a chain of hashes; what each change comes to there, and the hashes, are
 //!   worked out here, and drivers write them in the transaction of the change.
+//! - [`backup`] is the file that holds everything, and the catalogue of what that is; drivers read and load rows.
 //! - [`event`] says what happened, in types with a JSON Schema each.
 //! - [`find`] is what drivers share when they look serial numbers up.
 //! - [`seal`] turns secrets into [`Sealed`] bytes, the only form in which a driver ever sees one.
@@ -15,6 +16,7 @@
 
 mod assign;
 pub mod audit;
+pub mod backup;
 mod bulk;
 pub mod configuration;
 mod configuration_error;
@@ -41,6 +43,7 @@ mod webhooks;
 
 pub use assign::{AssignStore, Claim, Details, DueGroup, Settlement, Trouble};
 pub use audit::{AuditEntry, AuditFilter, AuditHead, AuditStore, NewAudit};
+pub use backup::BackupStore;
 pub use bulk::{BulkChange, BulkStore, NewBulkChange, Reverse, Undo};
 pub use configuration::ConfigurationStore;
 pub use configuration_error::ConfigurationError;
@@ -82,6 +85,7 @@ pub trait Store:
     + WebhookStore
     + EscrowStore
     + AuditStore
+    + BackupStore
 {
 }
 
@@ -99,6 +103,7 @@ impl<T> Store for T where
         + WebhookStore
         + EscrowStore
         + AuditStore
+        + BackupStore
 {
 }
 

@@ -14,6 +14,8 @@ pub struct World {
     pub apple: Apple,
     pub home: TempDir,
     pub database: Database,
+    /// The name of the data directory.
+    data: String,
     env: Vec<(String, String)>,
 }
 
@@ -21,11 +23,21 @@ impl World {
     /// Nothing but Apple and an empty folder.
     pub fn empty(database: Database, settings: Settings) -> Self {
         let home = tempfile::Builder::new().prefix("adelie-e2e-").tempdir().expect("a folder");
-        let mut env = vec![("ADELIE_DATA_DIR".to_owned(), home.path().join("data").display().to_string())];
-        if let Database::Postgres(url) = &database {
-            env.push(("ADELIE_DATABASE_URL".to_owned(), url.clone()));
+        let (apple, data) = (Apple::start(settings), "data".to_owned());
+        let mut world = Self { apple, home, database: Database::Sqlite, data: data.clone(), env: Vec::new() };
+        world.go_to(&data, database);
+        world
+    }
+
+    /// From now on it is about another installation beside this one: a data directory of that name, and a database.
+    pub fn go_to(&mut self, data: &str, database: Database) {
+        self.data = data.to_owned();
+        self.database = database;
+        self.set("ADELIE_DATA_DIR", &self.data_dir().display().to_string());
+        self.env.retain(|(known, _)| known != "ADELIE_DATABASE_URL");
+        if let Database::Postgres(url) = &self.database {
+            self.env.push(("ADELIE_DATABASE_URL".to_owned(), url.clone()));
         }
-        Self { apple: Apple::start(settings), home, database, env }
     }
 
     /// MDM server `lab` with its token and a default profile for every family; not synced yet.
@@ -82,7 +94,7 @@ impl World {
     }
 
     pub fn data_dir(&self) -> PathBuf {
-        self.home.path().join("data")
+        self.home.path().join(&self.data)
     }
 
     /// Writes a file beside the data directory.

@@ -26,7 +26,7 @@ pub struct Installation {
     pub world: World,
     pub receiver: Receiver,
     pub endpoint: String,
-    serial: String,
+    pub serial: String,
     /// A server token for the first token key.
     pub token: String,
 }

@@ -39,10 +39,29 @@ pub fn cases(world: &World) -> Vec<Case> {
         databases(world),
         webhooks(world),
         audit(world),
+        backups(world),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn backups(world: &World) -> Vec<Case> {
+    let taken = world.write("taken.backup", "");
+    let text = world.write("text.backup", "no backup\n");
+    let folder = world.home.path().display().to_string();
+    vec![
+        case("backup over a file", &["backup", &taken], &["taken.backup", "is there already", "--force"]),
+        case("backup into no folder", &["backup", "nowhere/a.backup"], &["nowhere/a.backup", "folder"]),
+        case("backup to two at once", &["backup", "-", "--json"], &["--json", "stdout"]),
+        case("backup of no database", &["backup", "a.backup"], &["there is no database", "nowhere.db"])
+            .env("ADELIE_DATABASE_URL", "sqlite:nowhere.db"),
+        case("restore of no file", &["restore", "missing.backup"], &["missing.backup", "cannot be read"]),
+        case("restore of a folder", &["restore", &folder], &["cannot be read"]),
+        case("restore of a text", &["restore", &text], &["text.backup", "no backup of Adelie"]),
+        case("restore of nothing", &["restore", &taken], &["taken.backup", "incomplete", "where it begins"]),
+        case("check of a text", &["restore", &text, "--check"], &["text.backup", "no backup of Adelie"]),
+    ]
 }
 
 fn audit(world: &World) -> Vec<Case> {

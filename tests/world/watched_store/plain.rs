@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 
 use adelie_model::*;
+use adelie_store::backup::{Restoration, Snapshot};
 use adelie_store::configuration::{Change, Changed, Configuration, Version};
 use adelie_store::seal::{Column, StoredDataKey};
 use adelie_store::*;
@@ -93,6 +94,11 @@ passes_on!(BulkStore {
     fn note_bulk(change: &NewBulkChange, by: &Operator) -> i64;
     fn last_bulk() -> Option<BulkChange>;
     fn set_undone(id: i64, by: &Operator) -> ();
+});
+
+passes_on!(BackupStore {
+    fn snapshot() -> Box<dyn Snapshot>;
+    fn restoration() -> Box<dyn Restoration>;
 });
 
 passes_on!(AuditStore {

@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 mod assign;
 mod audit;
+mod backup;
 mod device;
 mod escrow;
 mod events;
@@ -23,6 +24,7 @@ mod webhook;
 
 pub use assign::Assign;
 pub use audit::{Audit, AuditWhich};
+pub use backup::{Backup, Restore};
 pub use device::{Device, Matching, Serials};
 pub use escrow::{ActivationLock, OneDevice, Password, WhichKept};
 pub use events::{Events, Which};
@@ -172,6 +174,12 @@ pub enum Command {
     /// Keys that seal the secrets of the database: show, make, rotate
     #[command(subcommand)]
     Key(Key),
+    /// Write everything that is stored to a file, while everything goes on working
+    #[command(after_help = backup::BACKUP)]
+    Backup(Backup),
+    /// Fill an empty database from a backup, or check one
+    #[command(after_help = backup::RESTORE)]
+    Restore(Restore),
     /// Run the service: sync, assign and deliver by itself
     Serve(Serve),
     /// Check the installation and say what is wrong and what to do

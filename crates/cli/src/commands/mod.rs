@@ -3,6 +3,7 @@
 mod activation_lock;
 mod assign;
 mod audit;
+mod backup;
 mod changes;
 mod demo;
 mod device;
@@ -13,6 +14,7 @@ mod key;
 mod password;
 mod plan;
 mod profile;
+mod restore;
 mod rule;
 mod serve;
 mod server;
@@ -76,6 +78,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             None => webhook::run(Context::open(settings).await?, command).await,
         },
         Command::Key(command) => key::run(settings, out, command).await,
+        Command::Backup(command) => backup::run(settings, &command).await,
+        Command::Restore(command) => restore::run(settings, out, &command).await,
         Command::Serve(command) => serve::run(Context::open(settings).await?, &command).await,
         Command::Doctor(command) => doctor::run(settings, &command.check).await,
         Command::Simulator(command) => simulator::run(out, *command).await,

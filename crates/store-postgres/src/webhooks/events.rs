@@ -2,7 +2,7 @@
 
 use adelie_model::{Device, EventId, SerialNumber, ServerId};
 use adelie_store::{EventFilter, StoredEvent};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::fan_out::kind_matches;
@@ -12,8 +12,8 @@ use crate::history::EventRow;
 use crate::rows::{self, DeviceRow, millis};
 
 /// The name of this database.
-pub(super) async fn installation(pool: &PgPool) -> Attempt<Uuid> {
-    Ok(sqlx::query_scalar("-- installation\nSELECT name FROM installation").fetch_one(pool).await?)
+pub(crate) async fn installation(connection: &mut PgConnection) -> Attempt<Uuid> {
+    Ok(sqlx::query_scalar("-- installation\nSELECT name FROM installation").fetch_one(connection).await?)
 }
 
 /// Events after a number, in their order.

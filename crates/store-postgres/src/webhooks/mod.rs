@@ -21,13 +21,17 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 pub(crate) use self::bell::Bell;
+pub(crate) use self::events::installation;
 use crate::PostgresStore;
 use crate::failure::run;
 
 #[async_trait]
 impl WebhookStore for PostgresStore {
     async fn installation(&self) -> Result<Uuid> {
-        run("read the name of the database", move || events::installation(&self.pool)).await
+        run("read the name of the database", move || async move {
+            installation(&mut *self.pool.acquire().await?).await
+        })
+        .await
     }
 
     async fn events_after(

@@ -87,6 +87,20 @@ impl Fixture for Database {
         rows.into_iter().map(|(kind, serial, data)| StoredEvent { kind, serial, data }).collect()
     }
 
+    async fn fresh(&self) -> Box<dyn Fixture> {
+        Box::new(Self::new().await)
+    }
+
+    async fn columns(&self) -> Vec<(String, String)> {
+        sqlx::query_as(
+            "SELECT table_name::text, column_name::text FROM information_schema.columns
+             WHERE table_schema = current_schema()",
+        )
+        .fetch_all(&mut self.connection().await)
+        .await
+        .expect("the schema")
+    }
+
     async fn binary_columns(&self) -> Vec<(String, String)> {
         sqlx::query_as(
             "SELECT table_name::text, column_name::text FROM information_schema.columns

@@ -11,7 +11,7 @@ use crate::history::event;
 use crate::rows::{millis, to_json};
 
 /// The name of this database.
-pub(super) async fn installation(connection: &mut SqliteConnection) -> Attempt<Uuid> {
+pub(crate) async fn installation(connection: &mut SqliteConnection) -> Attempt<Uuid> {
     let name: String = sqlx::query_scalar("-- installation\nSELECT name FROM installation WHERE id = 1")
         .fetch_one(connection)
         .await?;

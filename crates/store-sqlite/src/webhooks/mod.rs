@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 pub(crate) use self::bell::Bell;
 pub(crate) use self::endpoints::pages_wanted;
+pub(crate) use self::events::installation;
 pub(crate) use self::fan_out::fan_out;
 use crate::SqliteStore;
 use crate::failure::run;
@@ -29,8 +30,7 @@ use crate::failure::run;
 #[async_trait]
 impl WebhookStore for SqliteStore {
     async fn installation(&self) -> Result<Uuid> {
-        run("read the name of the database", async { events::installation(&mut *self.read().await?).await })
-            .await
+        run("read the name of the database", async { installation(&mut *self.read().await?).await }).await
     }
 
     async fn events_after(

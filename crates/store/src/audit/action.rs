@@ -43,6 +43,8 @@ actions! {
     TokenKeyAdded "token.key_added": "A key pair for a server token was made.";
     TokenImported "token.imported": "A server token was taken into use.";
     TokenRestored "token.restored": "A former server token was taken into use again.";
+    BackupMade "backup.made": "A backup of the database was made.";
+    BackupRestored "backup.restored": "The database was filled from a backup; all entries before this one came with it.";
     KeyRotated "key.rotated": "The keys that seal secrets were exchanged.";
     SecretEscrowed "secret.escrowed": "A secret of a device was made and kept.";
     SecretSettled "secret.settled": "What became of a kept secret of a device was told.";

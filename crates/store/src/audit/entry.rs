@@ -50,8 +50,8 @@ pub struct AuditEntry {
 }
 
 /// The kinds of objects.
-pub const KINDS: [&str; 9] =
-    ["server", "profile", "rule", "rules", "device", "bulk", "webhook", "delivery", "key"];
+pub const KINDS: [&str; 10] =
+    ["server", "profile", "rule", "rules", "device", "bulk", "webhook", "delivery", "key", "backup"];
 
 impl AuditObject {
     /// An object of that kind and name.

@@ -24,9 +24,9 @@ pub use self::chain::{AuditHead, ORIGIN, chain, link};
 pub use self::entry::{AuditEntry, AuditObject, KINDS, NewAudit};
 pub use self::facts::{Facts, NOT_KEPT};
 pub use self::of::{
-    bulk_begun, bulk_undone, device_operated, edited, keys_changed, profiles_retried, secret, secret_settled,
-    server_added, server_paused, sync_begun, token_key_added, token_switched, webhook_added, webhook_changed,
-    webhook_removed, webhook_replayed, webhook_tested,
+    backup_made, backup_restored, bulk_begun, bulk_undone, device_operated, edited, keys_changed,
+    profiles_retried, secret, secret_settled, server_added, server_paused, sync_begun, token_key_added,
+    token_switched, webhook_added, webhook_changed, webhook_removed, webhook_replayed, webhook_tested,
 };
 pub use self::verify::{AuditBreak, Verifier};
 use crate::{Operator, Result};

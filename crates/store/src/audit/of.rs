@@ -10,6 +10,7 @@ use adelie_rules::Condition;
 use serde_json::{Value, json};
 
 use super::{AuditAction, AuditObject, Facts, NewAudit};
+use crate::backup::Header;
 use crate::configuration::{Configuration, Edits, Head, ServerConfiguration, StoredRule};
 use crate::page::Action;
 use crate::seal::StoredDataKey;
@@ -75,6 +76,24 @@ pub fn keys_changed(before: &[StoredDataKey], after: &[StoredDataKey]) -> Vec<Ne
         return Vec::new();
     }
     vec![NewAudit::new(AuditAction::KeyRotated, AuditObject::new("key", "all")).before(was).after(is)]
+}
+
+/// A backup was made, into this file.
+#[must_use]
+pub fn backup_made(file: &str, rows: u64) -> NewAudit {
+    NewAudit::new(AuditAction::BackupMade, AuditObject::new("backup", file))
+        .after(Facts::new().with("rows", rows))
+}
+
+/// The database was filled from this file.
+#[must_use]
+pub fn backup_restored(file: &str, header: &Header) -> NewAudit {
+    let facts = Facts::new()
+        .with("made_at", header.made_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+        .with("database", header.database.as_str())
+        .with("installation", header.installation.as_str())
+        .with("rows", header.rows);
+    NewAudit::new(AuditAction::BackupRestored, AuditObject::new("backup", file)).after(facts)
 }
 
 /// So many refused profiles of an MDM server were made due again.

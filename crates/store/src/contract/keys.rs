@@ -34,14 +34,14 @@ const NOT_SEALED: [(&str, &str); 9] = [
 ];
 
 /// Master keys and data keys of a case.
-struct Keys {
+pub(super) struct Keys {
     entropy: SeededEntropy,
-    masters: MasterKeys,
-    stored: Vec<StoredDataKey>,
+    pub(super) masters: MasterKeys,
+    pub(super) stored: Vec<StoredDataKey>,
 }
 
 impl Keys {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let entropy = SeededEntropy::new(6);
         let master = MasterKey::generate(&entropy);
         let stored = vec![StoredDataKey::first(&master, &entropy, at(0)).expect("sealed")];
@@ -61,7 +61,7 @@ impl Keys {
     }
 
     /// Puts so many values into every sealed column, each of which says its place, at an MDM server of their own.
-    async fn fill(&self, store: &dyn Store, name: &str, values: u32) -> Result<(), Failed> {
+    pub(super) async fn fill(&self, store: &dyn Store, name: &str, values: u32) -> Result<(), Failed> {
         let new =
             NewServer { name: server_name(name), base_url: "https://example.com".into(), paused: false };
         let server = store.add_server(&new, &operator(0)).await?;
@@ -91,7 +91,7 @@ impl Keys {
 }
 
 /// Everything in a column, by its place.
-async fn all_in(store: &dyn Store, column: Column) -> Result<Vec<(Place, Sealed)>, Failed> {
+pub(super) async fn all_in(store: &dyn Store, column: Column) -> Result<Vec<(Place, Sealed)>, Failed> {
     let found = store.sealed_otherwise(column, u32::MAX, None, 10_000).await?;
     Ok(found.into_iter().map(|(row, sealed)| (column.at(row), sealed)).collect())
 }

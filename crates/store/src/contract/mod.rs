@@ -12,6 +12,7 @@
 
 pub mod assign;
 pub mod audit;
+pub mod backup;
 pub mod bulk;
 pub mod concurrency;
 pub mod configuration;
@@ -67,6 +68,13 @@ pub trait Fixture: Send + Sync {
 
     /// Takes away what keeps the audit from being changed.
     async fn unlock_audit(&self);
+
+    /// Another database, as fresh and empty as this one was.
+    async fn fresh(&self) -> Box<dyn Fixture>;
+
+    /// Every column of every table, with its table.
+    async fn columns(&self) -> Vec<(String, String)>;
+
     /// Every column of binary data in the database, with its table.
     async fn binary_columns(&self) -> Vec<(String, String)>;
 }
@@ -188,6 +196,17 @@ macro_rules! contract_tests {
                 tampering_is_found,
                 entries_are_found_and_paged,
                 any_text_is_kept_as_it_was_hashed,
+            }
+            backup {
+                the_catalogue_has_the_whole_schema,
+                everything_comes_back,
+                what_a_process_had_is_let_go,
+                a_backup_is_of_one_moment,
+                numbers_are_not_used_again,
+                only_a_database_without_content_is_filled,
+                what_fails_leaves_nothing,
+                one_of_two_restores_fills_the_database,
+                what_a_database_cannot_keep_is_told,
             }
             bulk {
                 the_last_change_is_undone_first,

@@ -227,3 +227,17 @@ async fn a_keyring_notices_a_new_data_key() {
     assert_eq!(keyring.unseal(HERE, &old).await.expect("still opens").as_slice(), b"old");
     assert_eq!(keyring.vault().await.expect("a vault").newest(), 2);
 }
+
+/// A backup that is restored into an empty database brings another data key with the same number.
+#[tokio::test]
+async fn a_keyring_notices_restored_data_keys() {
+    let (mine, restored) = (Setup::new(10), Setup::new(11));
+    let sealed = restored.vault().seal(HERE, b"restored", &restored.entropy).expect("sealed");
+    let vaults = [mine.vault(), restored.vault()];
+    let keyring = Keyring::open(Arc::new(Growing { vaults, reads: AtomicU32::new(0) })).await.expect("opens");
+    assert_eq!(keyring.unseal(HERE, &sealed).await.expect("opens").as_slice(), b"restored");
+    let mut changed = sealed.clone();
+    changed.0[20] ^= 1;
+    let error = keyring.unseal(HERE, &changed).await.expect_err("it was changed");
+    assert!(matches!(error, SealError::Tampered(HERE)), "{error}");
+}

@@ -113,6 +113,12 @@ on_both_databases! {
         assert_eq!(list(&["--object", "server:lab", "--action", "server.paused,server.resumed", "--limit", "1"]),
             ["server.resumed server:lab"]);
         assert_eq!(list(&["--actor", "nobody-of-that-name"]), [""; 0]);
+        assert_eq!(list(&["--request", request(2)]).len(), 3);
+        assert_eq!(list(&["--request", "00000000-0000-0000-0000-000000000000"]), [""; 0]);
+        world.run(&["device", "refresh", &serials[0], "--reason", "ticket 8"]).exits(0);
+        let asked = world.objects(&["audit", "list", "--action", "device.refreshed"]);
+        assert_eq!(words(&asked), [format!("device.refreshed device:{}", serials[0])]);
+        assert_eq!((&asked[0]["reason"], &asked[0]["after"]), (&"ticket 8".into(), &json!({ "server": "lab" })));
         assert_eq!(list(&["--since", "2999-01-01"]), [""; 0]);
     }
 

@@ -1,6 +1,5 @@
 //! Backups: everything comes back, into either database; nothing else passes for one; and a kill leaves the old state.
 
-mod contents;
 mod kills;
 mod moves;
 mod refusals;

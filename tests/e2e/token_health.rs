@@ -141,13 +141,33 @@ on_both_databases! {
         world.run(&["sync", "branch", "--force"]).exits(0);
         let doctor = world.run(&["doctor", "--check", "tokens"]).exits(1).stdout;
         assert!(doctor.contains("BAD  token of lab: the stored server token cannot be opened"), "{doctor}");
+        // It stands first, with why and what to do; the other one is as it was.
+        world.run(&["server", "add", "none", "--base-url", &world.apple.url]).exits(0);
+        let remedy = "or get a new token with `adelie token renew lab`";
+        for (command, of_token) in [("server", "token"), ("token", "")] {
+            let name = if command == "server" { "name" } else { "server" };
+            let listed = world.objects(&[command, "list"]);
+            let token = |place: usize| if of_token.is_empty() { &listed[place] } else { &listed[place][of_token] };
+            assert_eq!((text(&listed[0], name), text(token(0), "state")), ("lab", "damaged"), "{listed:?}");
+            assert!(text(token(0), "detail").contains("cannot be opened"), "{listed:?}");
+            assert!(text(token(0), "remedy").contains(remedy), "{listed:?}");
+            let branch = (0..listed.len()).find(|place| text(&listed[*place], name) == "branch").expect("it is listed");
+            assert_eq!((text(token(branch), "state"), &token(branch)["detail"]), ("valid", &Value::Null), "{listed:?}");
+            let table = world.run(&[command, "list"]).exits(0).stdout;
+            let first = table.lines().nth(1).expect("a row");
+            assert!(first.starts_with("lab ") && first.contains("damaged") && first.contains("cannot be opened"), "{table}");
+        }
+        assert_eq!(world.objects(&["server", "list"])[0]["alerts"][0]["code"], "token_damaged");
+        let shown = world.run(&["server", "show", "lab"]).exits(0).stdout;
+        assert!(shown.contains("PROBLEM the stored server token cannot be opened") && shown.contains(remedy), "{shown}");
         world.run(&["token", "check", "lab"]).exits(1).complains("adelie token renew lab");
         world.run(&["token", "check", "branch"]).exits(0);
         world.run(&["token", "show", "lab"]).exits(0).complains("adelie token renew lab");
         // It is mended by another one, whatever has become of the old.
         let file = world.issue("lab", LAB, &world.token_key("lab"));
         world.run(&["token", "renew", "lab", &file]).exits(0);
-        world.run(&["doctor", "--check", "tokens"]).exits(0);
+        let doctor = world.run(&["doctor", "--check", "tokens"]).stdout;
+        assert!(doctor.contains("ok   token of lab: valid until"), "{doctor}");
         world.run(&["sync", "lab", "--force"]).exits(0);
         world.assert_exact("lab", LAB);
     }

@@ -1,9 +1,11 @@
 //! What commands stand on: settings, store, vault, clock.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use adelie_model::{Clock, Entropy, ServerName, new_uuid};
+use adelie_dep::{Client, HttpTransport, Options, Transport};
+use adelie_model::{Clock, Entropy, ServerName, ServerToken, new_uuid};
 use adelie_scheduler::{Connector, Engine};
 use adelie_store::seal::StoredDataKey;
 use adelie_store::{Keyring, MdmServer, Operator, Store, Vault};
@@ -33,6 +35,8 @@ pub struct Context {
     /// This run of the program, in the audit.
     request: Uuid,
     keyring: Arc<OnceCell<Arc<Keyring>>>,
+    /// The ways to Apple on which tokens are tried, by base URL.
+    ways: Arc<Mutex<HashMap<String, Arc<dyn Transport>>>>,
 }
 
 impl Context {
@@ -54,8 +58,8 @@ impl Context {
         let out = Output { json: settings.json, quiet: settings.quiet };
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let request = new_uuid(clock.now(), &*entropy);
-        let keyring = Arc::default();
-        Ok(Self { settings: Arc::new(settings), store, clock, entropy, out, request, keyring })
+        let (keyring, ways) = (Arc::default(), Arc::default());
+        Ok(Self { settings: Arc::new(settings), store, clock, entropy, out, request, keyring, ways })
     }
 
     /// A new database gets its data key, sealed under the master key that is at hand. Only where there is none, a key file is
@@ -101,13 +105,39 @@ impl Context {
 
     /// The clients of Apple's service.
     pub async fn connector(&self) -> anyhow::Result<Arc<Connector>> {
-        Ok(Arc::new(Connector::new(
+        Ok(Arc::new(self.new_connector().await?))
+    }
+
+    async fn new_connector(&self) -> anyhow::Result<Connector> {
+        Ok(Connector::new(
             Arc::clone(&self.store),
             self.keyring().await?,
             self.settings.apple.clone(),
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
-        )))
+        ))
+    }
+
+    /// The client of a token that is to be tried. All of those at one base URL share its connections, because reading the
+    /// certificates that TLS trusts takes longer than asking Apple.
+    pub async fn trial_client(&self, server: &MdmServer, token: ServerToken) -> anyhow::Result<Client> {
+        let known = self.lock_ways().get(&server.base_url).cloned();
+        let way = match known {
+            Some(way) => way,
+            None => {
+                let base_url = server.base_url.parse()?;
+                let way: Arc<dyn Transport> =
+                    Arc::new(HttpTransport::new(&Options { base_url, ..self.settings.apple.clone() })?);
+                self.lock_ways().insert(server.base_url.clone(), Arc::clone(&way));
+                way
+            }
+        };
+        let connector = self.new_connector().await?.with_transport(way);
+        Ok(connector.client_with(server, token)?)
+    }
+
+    fn lock_ways(&self) -> MutexGuard<'_, HashMap<String, Arc<dyn Transport>>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The reconciler, under an owner's name of its own.

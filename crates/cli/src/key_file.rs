@@ -27,7 +27,12 @@ pub fn create(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<MasterKeys> 
             .read()
             .map_err(refused)?
             .with_context(|| format!("the key file {} was there and is gone", path.display())),
-        Err(error) => Err(error).with_context(|| unwritten(path)),
+        Err(error) => Err(error).with_context(|| {
+            format!(
+                "{}; nothing was sealed yet: check the data directory, its permissions and the disk, and try again",
+                unwritten(path)
+            )
+        }),
     }
 }
 
@@ -78,18 +83,22 @@ impl Exchange {
     pub fn replace(&self, keys: &MasterKeys) -> anyhow::Result<()> {
         // Always the same name, so that what a killed process has left does not stay.
         let draft = self.path.with_extension("key.new");
-        match std::fs::remove_file(&draft) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| unwritten(&self.path));
-            }
-            _ => {}
-        }
-        let written = write_new(&draft, &keys.to_text()).and_then(|()| {
+        let free = match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        let written = free.and_then(|()| write_new(&draft, &keys.to_text())).and_then(|()| {
             halt::point("key.before_rename");
-            std::fs::rename(&draft, &self.path)?;
-            sync_folder(&self.path)
+            std::fs::rename(&draft, &self.path)
         });
-        written.with_context(|| unwritten(&self.path))
+        written.with_context(|| {
+            format!(
+                "{}; it is as it was, and its keys open everything: check its folder, the permissions and the disk, and run \
+                 this again",
+                unwritten(&self.path)
+            )
+        })?;
+        sync_folder(&self.path).with_context(|| unwritten(&self.path))
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adelie_dep::{AssignMethod, Options};
+use adelie_store::audit::without_secrets;
 use adelie_webhook::{AllowNetworks, Ladder, NetworkError};
 use chrono::TimeDelta;
 use serde::Deserialize;
@@ -365,10 +366,23 @@ fn read_file(global: &Global, data_dir: Option<&Path>) -> anyhow::Result<(File, 
     match toml::from_str(&text) {
         Ok(file) => Ok((file, Some(path))),
         Err(error) => Err(wrong(
-            format!("the configuration file {} is wrong\n{}", path.display(), error.to_string().trim_end()),
+            format!("the configuration file {} is wrong: {}", path.display(), complaint(&text, &error)),
             "docs/operations.md lists the keys; nothing was changed",
         )),
     }
+}
+
+/// What is wrong with the file, and where. The line itself may hold the password of a database and is not repeated.
+fn complaint(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let place = before.map(|before| {
+        let line = before.matches('\n').count() + 1;
+        format!(
+            "line {line}, column {}: ",
+            before.chars().rev().take_while(|letter| *letter != '\n').count() + 1
+        )
+    });
+    format!("{}{}", place.unwrap_or_default(), without_secrets(error.message()))
 }
 
 fn database(url: &str) -> anyhow::Result<Database> {

@@ -12,6 +12,7 @@ mod extra;
 mod family;
 pub mod halt;
 mod ids;
+mod mask;
 mod names;
 mod server_token;
 mod sync;
@@ -28,6 +29,7 @@ pub use ids::{
     DeliveryId, EscrowId, EventId, ProfileId, PublishedId, RevisionId, RuleId, RunId, ServerId,
     ServerTokenId, TokenKeyId, WebhookId, WebhookSecretId, new_uuid,
 };
+pub use mask::Mask;
 pub use names::{NameError, ProfileName, RuleName, ServerName, Tag};
 pub use server_token::{Secret, ServerToken};
 pub use sync::{Counts, DriftMode, RunOutcome, SyncKind, SyncPhase, SyncRun, Trigger};

@@ -27,6 +27,8 @@ pub struct Fault {
     pub status: Option<u16>,
     /// Answer with this body.
     pub body: Option<String>,
+    /// Answer with what was sent: the request line, the headers and the body, as the error pages of some proxies do.
+    pub echo: bool,
     /// Answer with these headers too.
     pub headers: BTreeMap<String, String>,
     /// Answer with `Retry-After: N`.
@@ -60,7 +62,7 @@ pub enum SameCursor {
 impl Fault {
     /// Whether the answer is the fault's own.
     pub(crate) fn answers(&self) -> bool {
-        self.status.is_some() || self.body.is_some()
+        self.status.is_some() || self.body.is_some() || self.echo
     }
 
     /// Whether the request takes effect.
@@ -97,7 +99,7 @@ impl Fault {
             }
         }
         (*self == Self { method: self.method.clone(), path: self.path.clone(), skip: self.skip, times: self.times, effect: self.effect, ..Self::default() })
-            .then(|| "the fault does nothing: give at least one of status, body, headers, retry_after_seconds, retry_after_date, delay_ms, answer_delay_ms, cut, truncate_to, empty, same_cursor, duplicates, redeliver".to_owned())
+            .then(|| "the fault does nothing: give at least one of status, body, echo, headers, retry_after_seconds, retry_after_date, delay_ms, answer_delay_ms, cut, truncate_to, empty, same_cursor, duplicates, redeliver".to_owned())
     }
 }
 

@@ -28,6 +28,9 @@ pub struct LoggedRequest {
     /// The `X-Server-Protocol-Version` header as it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol_version: Option<String>,
+    /// The `Authorization` header, which signs a request for a session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<String>,
     /// The session that was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,

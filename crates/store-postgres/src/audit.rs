@@ -72,8 +72,8 @@ pub(crate) async fn server_name(transaction: &mut PgConnection, id: ServerId) ->
 
 #[async_trait]
 impl AuditStore for PostgresStore {
-    async fn note(&self, entry: &NewAudit, by: &Operator) -> Result<i64> {
-        run("write to the audit", move || note(&self.pool, entry, by)).await
+    async fn note(&self, entries: &[NewAudit], by: &Operator) -> Result<i64> {
+        run("write to the audit", move || note(&self.pool, entries, by)).await
     }
 
     async fn audit_after(&self, filter: &AuditFilter, after: i64, limit: u32) -> Result<Vec<AuditEntry>> {
@@ -101,9 +101,9 @@ impl AuditStore for PostgresStore {
     }
 }
 
-async fn note(pool: &PgPool, entry: &NewAudit, by: &Operator) -> Attempt<i64> {
+async fn note(pool: &PgPool, entries: &[NewAudit], by: &Operator) -> Attempt<i64> {
     let mut transaction = pool.begin().await?;
-    let number = write(&mut transaction, by, std::slice::from_ref(entry)).await?;
+    let number = write(&mut transaction, by, entries).await?;
     transaction.commit().await?;
     Ok(number.unwrap_or_default())
 }
@@ -172,7 +172,8 @@ async fn read(
          AND (cardinality($4::text[]) = 0 OR EXISTS (SELECT 1 FROM UNNEST($4::text[]) AS p (pattern) WHERE action LIKE
              replace(replace(replace(replace(p.pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')))
          AND ($5::text IS NULL OR object_kind = $5) AND ($6::text IS NULL OR object_name = $6)
-         AND ($7::timestamptz IS NULL OR at >= $7)",
+         AND ($7::timestamptz IS NULL OR at >= $7)
+         AND ($8::text IS NULL OR request = $8)",
     );
     statement.push_str(order);
     // Made of literals of this file alone; every value is bound.
@@ -184,6 +185,7 @@ async fn read(
         .bind(&filter.kind)
         .bind(&filter.object)
         .bind(millis(filter.since))
+        .bind(filter.request.map(|request| request.to_string()))
         .fetch_all(pool)
         .await?;
     Ok(found.into_iter().map(AuditEntry::from).collect())

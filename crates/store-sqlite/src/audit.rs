@@ -72,10 +72,10 @@ pub(crate) async fn server_name(transaction: &mut SqliteConnection, id: ServerId
 
 #[async_trait]
 impl AuditStore for SqliteStore {
-    async fn note(&self, entry: &NewAudit, by: &Operator) -> Result<i64> {
+    async fn note(&self, entries: &[NewAudit], by: &Operator) -> Result<i64> {
         run("write to the audit", async {
             let mut transaction = self.write().await?;
-            let number = write(&mut transaction, by, std::slice::from_ref(entry)).await?;
+            let number = write(&mut transaction, by, entries).await?;
             transaction.commit().await?;
             Ok(number.unwrap_or_default())
         })
@@ -138,6 +138,7 @@ async fn read(
         (filter.kind.is_some(), " AND object_kind = ?5"),
         (filter.object.is_some(), " AND object_name = ?6"),
         (filter.since.is_some(), " AND at >= ?7"),
+        (filter.request.is_some(), " AND request = ?8"),
     ];
     let mut statement = String::from(
         "-- read_audit
@@ -156,6 +157,7 @@ async fn read(
         .bind(&filter.kind)
         .bind(&filter.object)
         .bind(millis(filter.since))
+        .bind(filter.request.map(|request| request.to_string()))
         .fetch_all(connection)
         .await?;
     found.iter().map(entry).collect()

@@ -1,9 +1,11 @@
+use std::collections::{BTreeSet, HashMap};
+
 use adelie_model::ServerToken;
 use cms::cert::IssuerAndSerialNumber;
 use cms::content_info::ContentInfo;
 use cms::enveloped_data::{EnvelopedData, KeyTransRecipientInfo, RecipientIdentifier, RecipientInfo};
-use der::Decode;
 use der::asn1::ObjectIdentifier;
+use der::{Decode, Encode};
 use openssl::cms::CmsContentInfo;
 use openssl::x509::X509;
 use zeroize::Zeroizing;
@@ -57,29 +59,54 @@ pub fn decrypt(file: &[u8], keys: &[TokenKey]) -> Result<(usize, ServerToken), D
     Err(DecryptError::Undecryptable)
 }
 
-/// The positions of the certificates that Apple's `.p7m` was encrypted for, without a private key: to find out whose it is
-/// before any secret is opened. Certificates are DER; one that cannot be read is passed over, because it opens nothing.
-///
-/// # Errors
-/// As [`decrypt`], up to the point where a private key would be needed.
-pub fn addressees(file: &[u8], certificates: &[&[u8]]) -> Result<Vec<usize>, DecryptError> {
-    let (_, enveloped) = read(file)?;
-    let transports = transports(&enveloped)?;
-    let mut found = Vec::new();
-    for (index, der) in certificates.iter().enumerate() {
-        let Ok(parsed) = x509_cert::Certificate::from_der(der) else { continue };
-        let identity = IssuerAndSerialNumber {
-            issuer: parsed.tbs_certificate.issuer,
-            serial_number: parsed.tbs_certificate.serial_number,
-        };
-        let certificate = X509::from_der(der).ok();
-        let key_identifier = certificate.as_ref().and_then(|certificate| certificate.subject_key_id());
-        let key_identifier = key_identifier.map(|id| id.as_slice());
-        if transports.iter().any(|transport| names(&transport.rid, &identity, key_identifier)) {
-            found.push(index);
+/// Certificates that are found by what was encrypted for them, without a private key: to find out whose a file is before any
+/// secret is opened. They are read once, however many files there are.
+#[derive(Clone, Debug, Default)]
+pub struct Addressees {
+    /// Positions by issuer and serial number, in DER.
+    by_issuer: HashMap<Vec<u8>, Vec<usize>>,
+    /// Positions by key identifier.
+    by_key: HashMap<Vec<u8>, Vec<usize>>,
+}
+
+impl Addressees {
+    /// Reads certificates in DER. One that cannot be read is passed over, because it opens nothing.
+    #[must_use]
+    pub fn new<'c>(certificates: impl IntoIterator<Item = &'c [u8]>) -> Self {
+        let mut all = Self::default();
+        for (index, der) in certificates.into_iter().enumerate() {
+            let Ok(parsed) = x509_cert::Certificate::from_der(der) else { continue };
+            let identity = IssuerAndSerialNumber {
+                issuer: parsed.tbs_certificate.issuer,
+                serial_number: parsed.tbs_certificate.serial_number,
+            };
+            if let Ok(name) = identity.to_der() {
+                all.by_issuer.entry(name).or_default().push(index);
+            }
+            let certificate = X509::from_der(der).ok();
+            if let Some(id) = certificate.as_ref().and_then(|certificate| certificate.subject_key_id()) {
+                all.by_key.entry(id.as_slice().to_vec()).or_default().push(index);
+            }
         }
+        all
     }
-    if found.is_empty() { Err(for_others(&transports)) } else { Ok(found) }
+
+    /// The positions of the certificates that Apple's `.p7m` was encrypted for, in their order; at least one.
+    ///
+    /// # Errors
+    /// As [`decrypt`], up to the point where a private key would be needed.
+    pub fn of(&self, file: &[u8]) -> Result<Vec<usize>, DecryptError> {
+        let (_, enveloped) = read(file)?;
+        let transports = transports(&enveloped)?;
+        let positions = |transport: &&KeyTransRecipientInfo| match &transport.rid {
+            RecipientIdentifier::IssuerAndSerialNumber(named) => {
+                named.to_der().ok().and_then(|name| self.by_issuer.get(&name))
+            }
+            RecipientIdentifier::SubjectKeyIdentifier(named) => self.by_key.get(named.0.as_bytes()),
+        };
+        let found: BTreeSet<usize> = transports.iter().filter_map(positions).flatten().copied().collect();
+        if found.is_empty() { Err(for_others(&transports)) } else { Ok(found.into_iter().collect()) }
+    }
 }
 
 /// The message as DER, and what is in it.

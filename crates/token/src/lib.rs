@@ -38,6 +38,6 @@ pub mod fuzzing {
 
 pub use access_management::{ACCESS_MANAGEMENT, JwtError, access_management_token};
 pub use bypass_code::{BypassCode, BypassCodeError};
-pub use decrypt::{MAX_FILE_BYTES, addressees, decrypt};
+pub use decrypt::{Addressees, MAX_FILE_BYTES, decrypt};
 pub use error::{DecryptError, FieldProblem, KeyError, Problem, Recipient};
 pub use key::TokenKey;

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use adelie_model::SeededEntropy;
+use adelie_model::{Mask, SeededEntropy};
 use adelie_webhook::{Post, Secret, Sender, SenderOptions, sign};
 use bytes::Bytes;
 use chrono::DateTime;
@@ -48,8 +48,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     let Ok(signed) = sign(&secrets, &format!("evt_{number}"), at, &body) else {
                         return posts;
                     };
-                    let post =
-                        Post { url: &url, signed, content_type: "application/json", body: body.clone() };
+                    let post = Post {
+                        url: &url,
+                        signed,
+                        content_type: "application/json",
+                        body: body.clone(),
+                        hidden: Mask::default(),
+                    };
                     failed += usize::from(sender.send(post, at).await.failure.is_some());
                 }
                 failed

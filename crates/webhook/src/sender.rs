@@ -7,7 +7,7 @@ mod retry_after;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adelie_model::Timestamp;
+use adelie_model::{Mask, Timestamp};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue};
 use reqwest::{Certificate, Client, Response};
@@ -89,6 +89,8 @@ pub struct Post<'p> {
     pub content_type: &'static str,
     /// What was signed.
     pub body: Bytes,
+    /// What the receiver may repeat and nobody is to keep.
+    pub hidden: Mask,
 }
 
 impl Sender {
@@ -152,7 +154,7 @@ impl Sender {
         }
         tried.status = Some(response.status().as_u16());
         tried.retry_after = retry_after::read(response.headers(), now);
-        timeout_at(end, answer::read(&mut response, &mut tried.excerpt))
+        timeout_at(end, answer::read(&mut response, &post.hidden, &mut tried.excerpt))
             .await
             .map_err(|_| late(Stage::Reading))?
             .map_err(|error| Failure::of(&error, Stage::Reading))?;

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,21 @@ impl Background {
         Self::spawn(command, format!("adelie {}", args.join(" ")), home, env, input)
     }
 
+    /// Starts the binary in a terminal of its own, by the program `script`; everything that it prints comes to stdout.
+    pub fn terminal(home: &Path, env: &[(String, String)], args: &[&str]) -> (Self, ChildStdin) {
+        let line = args.iter().map(|arg| format!("'{arg}'")).collect::<Vec<_>>().join(" ");
+        let mut command = Command::new("script");
+        command.args(["-qefc", &format!("exec '{BINARY}' {line}"), "/dev/null"]).env_clear();
+        command
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TERM", "dumb")
+            .env("SHELL", "/bin/sh");
+        let mut terminal =
+            Self::spawn(command, format!("adelie {}", args.join(" ")), home, env, Stdio::piped());
+        let keyboard = terminal.child.stdin.take().expect("a pipe");
+        (terminal, keyboard)
+    }
+
     /// Starts a shell in which the binary is found as `adelie`. The shell stops at the first command that fails.
     pub fn shell(home: &Path, env: &[(String, String)], script: &str) -> Self {
         let folder = Path::new(BINARY).parent().expect("a folder").to_owned();
@@ -107,6 +122,7 @@ impl Background {
         // Files, because a pipe that nobody reads would stop the program.
         let stdout = outputs.join(format!("{number}.out"));
         let stderr = outputs.join(format!("{number}.err"));
+        std::fs::write(outputs.join(format!("{number}.line")), &line).expect("a file");
         let child = command
             .env("HOME", home)
             .envs(env.iter().map(|(name, value)| (name.as_str(), value.as_str())))

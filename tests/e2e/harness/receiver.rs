@@ -29,6 +29,8 @@ struct Shared {
 pub enum Reply {
     /// With this status and these further header lines.
     Status(u16, &'static str),
+    /// With this status, and a body that repeats the request.
+    Echo(u16),
     /// Not at all: the connection stays open.
     Nothing,
 }
@@ -137,9 +139,11 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
         let mut headers = BTreeMap::new();
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let mut head = line.clone();
         loop {
             line.clear();
             reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+            head.push_str(&line);
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
@@ -148,7 +152,7 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
         let reply = {
             let mut shared = shared.lock().ok()?;
-            shared.posts.push(Post { headers, bytes, body });
+            shared.posts.push(Post { headers, bytes: bytes.clone(), body });
             let next = shared.next.pop_front();
             next.or_else(|| shared.usual.clone()).unwrap_or(Reply::Status(204, ""))
         };
@@ -156,6 +160,11 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
             Reply::Status(status, more) => {
                 let head = format!("HTTP/1.1 {status} Reply\r\ncontent-length: 0\r\n{more}\r\n");
                 stream.write_all(head.as_bytes()).ok()?;
+            }
+            Reply::Echo(status) => {
+                let body = [head.as_bytes(), &bytes].concat();
+                let head = format!("HTTP/1.1 {status} Reply\r\ncontent-length: {}\r\n\r\n", body.len());
+                stream.write_all(&[head.as_bytes(), &body].concat()).ok()?;
             }
             Reply::Nothing => std::thread::sleep(super::DEADLINE),
         }

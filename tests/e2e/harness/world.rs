@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
+use std::process::ChildStdin;
 
 use adelie_simulator::{Settings, TokenShape, TruthDevice};
 use serde_json::Value;
@@ -142,6 +143,11 @@ impl World {
     /// Runs a script in a shell that finds the binary as `adelie`, beside the data directory.
     pub fn shell(&self, script: &str) -> Run {
         Background::shell(self.home.path(), &self.env, script).wait()
+    }
+
+    /// Starts the binary in a terminal, and gives its keyboard.
+    pub fn terminal(&self, args: &[&str]) -> (Background, ChildStdin) {
+        Background::terminal(self.home.path(), &self.env, args)
     }
 
     /// Starts the binary and lets it run.

@@ -16,6 +16,11 @@ fn needs_the_key(world: &World) -> Run {
     let run = world.run(&["sync", "lab", "--force"]);
     assert_eq!(world.apple.mark(), mark, "nothing is asked of Apple without the key");
     assert!(run.stdout.is_empty(), "{run}");
+    // Nothing is tried again and nothing is waited for: the service ends as well, before it listens or asks Apple.
+    let service = world.run(&["serve", "--listen", "127.0.0.1:0"]).exits(2);
+    assert!(!service.stderr.contains("listen="), "{service}");
+    assert_eq!(service.stderr, run.stderr);
+    assert_eq!(world.apple.mark(), mark, "nothing is asked of Apple without the key");
     run
 }
 

@@ -102,7 +102,7 @@ passes_on!(BackupStore {
 });
 
 passes_on!(AuditStore {
-    fn note(entry: &NewAudit, by: &Operator) -> i64;
+    fn note(entries: &[NewAudit], by: &Operator) -> i64;
     fn audit_after(filter: &AuditFilter, after: i64, limit: u32) -> Vec<AuditEntry>;
     fn audit_before(filter: &AuditFilter, before: Option<i64>, limit: u32) -> Vec<AuditEntry>;
     fn audit_head() -> AuditHead;

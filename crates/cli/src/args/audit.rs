@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use adelie_store::AuditHead;
 use clap::{Args, Subcommand};
+use uuid::Uuid;
 
 use super::values;
 
@@ -70,4 +71,7 @@ pub struct AuditWhich {
     /// Only about this: a name or serial number, like school; with its kind, like server:school; or a kind, like server:
     #[arg(long, value_name = "OBJECT")]
     pub object: Option<String>,
+    /// Only of one run of a command, as `adelie audit show` tells it
+    #[arg(long, value_name = "UUID")]
+    pub request: Option<Uuid>,
 }

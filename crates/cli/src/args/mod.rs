@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use adelie_store::audit::without_secrets;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
@@ -116,6 +117,10 @@ impl Args {
             if let Some(ContextValue::Strings(mut known)) = error.remove(ContextKind::ValidSubcommand) {
                 known.retain(|name| name != "help-markdown");
                 error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(known));
+            }
+            // A URL that is refused may have a password in it.
+            if let Some(ContextValue::String(value)) = error.remove(ContextKind::InvalidValue) {
+                error.insert(ContextKind::InvalidValue, ContextValue::String(without_secrets(&value)));
             }
             error.exit()
         })

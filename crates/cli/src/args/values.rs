@@ -174,8 +174,9 @@ pub fn base_url(text: &str) -> Result<Url, String> {
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("it must start with https:// (or http:// for a simulator) and name a host".to_owned());
     }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err("it must have no user, query or fragment".to_owned());
+    let names_user = !url.username().is_empty() || url.password().is_some();
+    if url.query().is_some() || url.fragment().is_some() || names_user {
+        return Err("it must have no user, password, query or fragment".to_owned());
     }
     Ok(url)
 }

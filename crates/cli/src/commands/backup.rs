@@ -140,7 +140,7 @@ async fn write<'a>(
     // What is seen of the past keeps a database from clearing up.
     drop(snapshot);
     let entry = backup_made(&file.display().to_string(), written.header().rows);
-    context.store.note(&entry, &context.operator()).await?;
+    context.store.note(&[entry], &context.operator()).await?;
     halt::point("backup.before_end");
     Ok(written)
 }

@@ -182,12 +182,15 @@ async fn webhooks(context: &Context) -> anyhow::Result<Vec<Finding>> {
         findings.retain(|finding| finding.urgent);
         let name = format!("webhook endpoint {}", endpoint.id);
         if findings.is_empty() {
-            checks.push(good(&name, &format!("{} is {}", endpoint.url, endpoint.state.as_str())));
+            checks.push(good(
+                &name,
+                &format!("{} is {}", webhook::shown_url(&endpoint), endpoint.state.as_str()),
+            ));
         }
         checks.extend(findings.into_iter().map(|finding| Finding {
             name: name.clone(),
             good: false,
-            finding: format!("{}: {}", endpoint.url, finding.text),
+            finding: format!("{}: {}", webhook::shown_url(&endpoint), finding.text),
             fix: Some(finding.fix),
         }));
     }

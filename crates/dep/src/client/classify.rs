@@ -1,6 +1,6 @@
 //! From an answer to the error that says what to do next.
 
-use secrecy::ExposeSecret;
+use adelie_model::Mask;
 
 use super::Shared;
 use super::exchange::Raw;
@@ -11,6 +11,8 @@ use crate::error::{Answer, Call, CursorProblem, Error, TokenProblem};
 
 /// The most characters of a body that an error keeps.
 const EXCERPT: usize = 200;
+/// The most bytes of a body in which its beginning is looked for.
+const READ: usize = 16 * EXCERPT;
 
 /// What an endpoint says of itself, as far as it matters here.
 #[derive(Clone, Copy)]
@@ -67,35 +69,32 @@ impl Shared {
                 answer.excerpt.clear();
                 mute(source)
             }
-            MalformedAnswer::Json(complaint) => MalformedAnswer::Json(self.excerpt(complaint.as_bytes())),
+            MalformedAnswer::Json(complaint) => {
+                MalformedAnswer::Json(excerpt(&self.mask(raw), complaint.as_bytes()))
+            }
             missing => missing,
         };
         Error::Malformed { answer, writes: context.writes, source }
     }
 
     fn answer(&self, call: Call, raw: &Raw) -> Box<Answer> {
+        let mask = self.mask(raw);
+        // A word that is not known may be one of the secrets.
+        let secret = |code: &AppleCode| mask.cover(code.as_str()) != code.as_str();
         Box::new(Answer {
             call,
             status: raw.status,
-            code: raw.code.clone(),
-            excerpt: self.excerpt(&raw.body),
+            code: raw.code.clone().filter(|code| !secret(code)),
+            excerpt: excerpt(&mask, &raw.body),
         })
     }
 
-    /// The beginning of a text on one line. A proxy may repeat our headers, so what is secret is cut out.
-    fn excerpt(&self, body: &[u8]) -> String {
-        // Secrets are cut out before the text is cut off, so that no half of one remains.
-        let mut text = String::from_utf8_lossy(&body[..body.len().min(8 * EXCERPT)]).into_owned();
+    /// What no error about this answer may repeat.
+    fn mask(&self, raw: &Raw) -> Mask {
         let session = self.sessions.value();
         let token = [&self.token.consumer_secret, &self.token.access_token, &self.token.access_secret];
-        for secret in token.into_iter().chain(session.as_ref()) {
-            if !secret.expose_secret().is_empty() {
-                text = text.replace(secret.expose_secret(), "[masked]");
-            }
-        }
-        let words: Vec<_> =
-            text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-        words.join(" ").chars().take(EXCERPT).collect()
+        let sent = session.iter().chain(&raw.shown).chain(&raw.new_session);
+        Mask::new(token.into_iter().chain(sent))
     }
 
     /// What means the same everywhere. `Err` gives the answer back.
@@ -110,7 +109,7 @@ impl Shared {
             return Ok(Error::Server { answer, writes });
         }
         if (300..400).contains(&answer.status) {
-            return Ok(redirect(answer, raw, writes));
+            return Ok(redirect(answer, raw, writes, &self.mask(raw)));
         }
         let Some(code) = &answer.code else { return Err(answer) };
         let problem = match code {
@@ -169,12 +168,20 @@ fn by_subject(answer: Box<Answer>, subject: Subject, raw: &Raw) -> Error {
     }
 }
 
-fn redirect(mut answer: Box<Answer>, raw: &Raw, writes: bool) -> Error {
+fn redirect(mut answer: Box<Answer>, raw: &Raw, writes: bool, mask: &Mask) -> Error {
     if let Some(location) = &raw.location {
-        answer.excerpt = format!("redirect to {location}").chars().take(EXCERPT).collect();
+        answer.excerpt = excerpt(mask, format!("redirect to {location}").as_bytes());
     }
     let source = MalformedAnswer::Missing("it is a redirect, and Apple never redirects");
     Error::Malformed { answer, writes, source }
+}
+
+/// The beginning of a text on one line. Secrets are cut out before the text is cut off, so that no half of one remains.
+fn excerpt(mask: &Mask, body: &[u8]) -> String {
+    let text = mask.cover_beginning(body, READ);
+    let words: Vec<_> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    words.join(" ").chars().take(EXCERPT).collect()
 }
 
 fn is_page(text: &str) -> bool {

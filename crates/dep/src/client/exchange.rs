@@ -40,6 +40,21 @@ pub(super) enum Auth<'a> {
     Session(&'a Session),
 }
 
+impl Auth<'_> {
+    /// What of it must not be repeated.
+    fn shown(self) -> Vec<Secret> {
+        match self {
+            Auth::OAuth(header) => {
+                // Whoever repeats the header may write it otherwise, and the signature alone is as good.
+                let signature = header.expose_secret().split("oauth_signature=\"").nth(1);
+                let signature = signature.and_then(|rest| rest.split('"').next()).map(Secret::from);
+                signature.into_iter().chain([header.clone()]).collect()
+            }
+            Auth::Session(session) => vec![session.value.clone()],
+        }
+    }
+}
+
 /// What came back.
 pub(super) struct Raw {
     pub(super) status: u16,
@@ -51,6 +66,8 @@ pub(super) struct Raw {
     pub(super) new_session: Option<Secret>,
     /// Where a redirect points.
     pub(super) location: Option<String>,
+    /// What the request has shown who sends it with, and no error may repeat.
+    pub(super) shown: Vec<Secret>,
 }
 
 impl Raw {
@@ -91,7 +108,7 @@ impl Shared {
             .map_err(|error| failed(prepared, TransportError::unreachable(error)))?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
-        let result = self.round_trip(prepared, request).await;
+        let result = self.round_trip(prepared, request, auth).await;
         let elapsed_ms = started.elapsed().as_millis();
         match &result {
             Ok(raw) => {
@@ -141,7 +158,12 @@ impl Shared {
             .body(prepared.body.clone().unwrap_or_default())
     }
 
-    async fn round_trip(&self, prepared: &Prepared, request: Request<Bytes>) -> Result<Raw, Error> {
+    async fn round_trip(
+        &self,
+        prepared: &Prepared,
+        request: Request<Bytes>,
+        auth: Auth<'_>,
+    ) -> Result<Raw, Error> {
         let result = self.transport.round_trip(request, self.options.max_answer).await;
         let head = match &result {
             Ok(delivery) => Some(&delivery.head),
@@ -155,7 +177,7 @@ impl Shared {
         let new_session = new_session.map(Secret::from);
         let location = text(&headers, LOCATION.as_str()).map(str::to_owned);
         let code = if status >= 300 { code(&body, reason.as_deref()) } else { None };
-        Ok(Raw { status, body, code, until, new_session, location })
+        Ok(Raw { status, body, code, until, new_session, location, shown: auth.shown() })
     }
 
     /// Takes note of Apple's clock, and of the moment before which nothing more may be sent.

@@ -295,3 +295,41 @@ async fn no_text_has_a_secret() {
         assert!(text.contains("CK_visible") || !text.starts_with("Client"), "{text}");
     }
 }
+
+/// L46: a proxy that repeats what it was sent, in whatever way, puts no secret into an error.
+#[tokio::test]
+async fn what_a_proxy_repeats_is_in_no_error() {
+    type Repeat = fn(&str) -> Response;
+    let ways: [Repeat; 5] = [
+        |sent| (StatusCode::BAD_GATEWAY, sent.to_owned()).into_response(),
+        // The whole body is one word, as a code of Apple's is.
+        |sent| (StatusCode::BAD_REQUEST, sent.to_owned()).into_response(),
+        |sent| (StatusCode::OK, format!("{{\"devices\": {:?}}}", sent)).into_response(),
+        |sent| with_header(StatusCode::FOUND.into_response(), "location", &format!("/login?for={sent}")),
+        |sent| (StatusCode::BAD_REQUEST, format!("{}{sent}", "x ".repeat(90))).into_response(),
+    ];
+    for (place, repeat) in ways.into_iter().enumerate() {
+        let server = Server::start(move |seen| {
+            let response =
+                if seen.is_session_request() { session("session-hidden-4") } else { repeat(seen.session()) };
+            std::future::ready(response)
+        })
+        .await;
+        let error = server.client().send(&fetch()).await.expect_err("refused");
+        assert!(!format!("{error} {error:?}").contains("hidden"), "{place}: {error:?}");
+
+        let server = Server::start(move |seen| {
+            let (_, signature) =
+                seen.header("authorization").split_once("oauth_signature=\"").expect("signed");
+            let signature = signature.split('"').next().expect("its end").to_owned();
+            std::future::ready(repeat(&signature))
+        })
+        .await;
+        let error = server.client().send(&fetch()).await.expect_err("refused");
+        let seen = server.seen().remove(0);
+        let header = seen.header("authorization").to_owned();
+        let signature = header.split("oauth_signature=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let signature = signature.expect("a signature");
+        assert!(!format!("{error} {error:?}").contains(&signature[..8]), "{place}: {error:?}");
+    }
+}

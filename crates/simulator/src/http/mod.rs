@@ -47,6 +47,16 @@ impl Ask {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// All of it as a text.
+    fn echo(&self) -> String {
+        let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut text = format!("{} {}{query}\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        }
+        text + &String::from_utf8_lossy(&self.body)
+    }
+
     /// A parameter of the query.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         url::form_urlencoded::parse(self.query.as_deref()?.as_bytes())
@@ -98,7 +108,7 @@ async fn reply(simulator: &Simulator, parts: Parts, body: Option<Bytes>) -> Repl
         _ => gate::answer(simulator, &ask, &settings, fault.as_ref()),
     };
     if let Some(fault) = &fault {
-        reply = hurt(reply, fault, simulator);
+        reply = hurt(reply, fault, simulator, &ask);
     }
     // The passed-in clock, not the machine's: a client may measure `Retry-After` dates from this header.
     // A fault may have set another one: Apple's clock is right then, and the client's is wrong.
@@ -117,10 +127,14 @@ async fn reply(simulator: &Simulator, parts: Parts, body: Option<Bytes>) -> Repl
 }
 
 /// What a fault makes of an answer.
-fn hurt(reply: Reply, fault: &Fault, simulator: &Simulator) -> Reply {
+fn hurt(reply: Reply, fault: &Fault, simulator: &Simulator, ask: &Ask) -> Reply {
     let mut reply = if fault.answers() {
         let status = fault.status.unwrap_or(200);
-        Reply { server: reply.server, ..Reply::code(status, fault.body.as_deref().unwrap_or_default()) }
+        let mut body = fault.body.clone().unwrap_or_default();
+        if fault.echo {
+            body.push_str(&ask.echo());
+        }
+        Reply { server: reply.server, ..Reply::code(status, &body) }
     } else {
         reply
     };
@@ -162,6 +176,7 @@ fn note(simulator: &Simulator, ask: &Ask, reply: &Reply, fault: bool) {
         user_agent: text("user-agent"),
         content_type: text("content-type"),
         protocol_version: text("x-server-protocol-version"),
+        authorization: text("authorization"),
         session: text("x-adm-auth-session"),
         body: String::from_utf8_lossy(kept).into_owned(),
         body_bytes: ask.body.len(),

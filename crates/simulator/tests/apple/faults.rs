@@ -36,6 +36,20 @@ async fn a_cut_before_and_after_the_effect() {
     assert_eq!(log.iter().filter(|entry| entry.status == 0 && entry.fault).count(), 2);
 }
 
+/// A proxy that repeats in its error page what it was sent.
+#[tokio::test]
+async fn an_answer_that_repeats_the_request() {
+    let apple = Apple::devices(1).await;
+    let client = apple.client().await;
+    apple.control("add_fault", json!({"path": "/server/devices", "status": 502, "echo": true})).await;
+    let answer = client.post("/server/devices", json!({"limit": 7})).await;
+    assert_eq!(answer.status, 502);
+    let session = apple.simulator.requests().into_iter().rev().find_map(|request| request.session);
+    for part in ["POST /server/devices\n", session.expect("a session").as_str(), r#"{"limit":7}"#] {
+        assert!(answer.text.contains(part), "{part} is missing in {}", answer.text);
+    }
+}
+
 /// L9: answers that look like an empty list.
 #[tokio::test]
 async fn truncated_and_empty_bodies() {

@@ -262,7 +262,7 @@ pub(super) async fn disable(pool: &PgPool, id: WebhookId, why: &str, now: Timest
         return Ok(false);
     }
     set_state(&mut transaction, id, WebhookState::Disabled, why, now).await?;
-    let details = WebhookDisabled { webhook: id, url: known.url, reason: why.to_owned() };
+    let details = WebhookDisabled::new(id, &known.url, why);
     tell(&mut transaction, NewEvent::new("webhook.disabled", &details), now).await?;
     transaction.commit().await?;
     Ok(true)

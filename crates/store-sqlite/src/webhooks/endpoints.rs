@@ -244,7 +244,7 @@ pub(super) async fn disable(
         Err(error) => return Err(error),
     };
     set_state(transaction, id, WebhookState::Disabled, why, now).await?;
-    let details = WebhookDisabled { webhook: id, url: known.url, reason: why.to_owned() };
+    let details = WebhookDisabled::new(id, &known.url, why);
     tell(transaction, NewEvent::new("webhook.disabled", &details), now).await?;
     Ok(true)
 }

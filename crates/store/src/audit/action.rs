@@ -63,6 +63,7 @@ actions! {
     DeviceUnheld "device.unheld": "A device that was held was let go.";
     DeviceRetried "device.retried": "The assignment of a device was made due at once.";
     DeviceDeleted "device.deleted": "A device was put away.";
+    DeviceRefreshed "device.refreshed": "Apple was asked what it shows for a device, and that was stored.";
     DeviceTagged "device.tagged": "The tags of a device were changed.";
     BulkBegun "bulk.begun": "A change of several devices began; the devices have entries of their own.";
     BulkUndone "bulk.undone": "A change of several devices was undone.";

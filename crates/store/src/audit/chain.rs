@@ -77,7 +77,7 @@ pub fn link(head: &AuditHead, by: &Operator, new: &[NewAudit]) -> Vec<AuditEntry
             action: new.action.as_str().to_owned(),
             object: super::AuditObject {
                 kind: facts::storable(&new.object.kind),
-                name: facts::clean(&new.object.name),
+                name: facts::without_secrets(&new.object.name),
             },
             before: new.before.as_ref().map(ToString::to_string),
             after: new.after.as_ref().map(ToString::to_string),

@@ -65,14 +65,14 @@ fn keep_no_secret(name: &str, value: &mut Value) {
         return;
     }
     match value {
-        Value::String(text) => *text = clean(text),
+        Value::String(text) => *text = without_secrets(text),
         Value::Array(values) => values.iter_mut().for_each(|value| keep_no_secret(name, value)),
         Value::Object(object) => {
             *object = std::mem::take(object)
                 .into_iter()
                 .map(|(name, mut value)| {
                     keep_no_secret(&name, &mut value);
-                    (clean(&name), value)
+                    (without_secrets(&name), value)
                 })
                 .collect();
         }
@@ -88,7 +88,8 @@ pub(super) fn storable(text: &str) -> String {
 
 /// A text without what has the form of a secret: users and passwords, queries and fragments of URLs; keys and secrets of
 /// ours; private keys in PEM.
-pub(super) fn clean(text: &str) -> String {
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
     let mut text = storable(text);
     if text.contains("PRIVATE KEY-----") {
         return NOT_KEPT.to_owned();

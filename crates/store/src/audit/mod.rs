@@ -18,15 +18,17 @@ mod verify;
 
 use adelie_model::Timestamp;
 use async_trait::async_trait;
+use uuid::Uuid;
 
 pub use self::action::{ActionInfo, AuditAction};
 pub use self::chain::{AuditHead, ORIGIN, chain, link};
 pub use self::entry::{AuditEntry, AuditObject, KINDS, NewAudit};
-pub use self::facts::{Facts, NOT_KEPT};
+pub use self::facts::{Facts, NOT_KEPT, without_secrets};
 pub use self::of::{
-    backup_made, backup_restored, bulk_begun, bulk_undone, device_operated, edited, keys_changed,
-    profiles_retried, secret, secret_settled, server_added, server_paused, sync_begun, token_key_added,
-    token_switched, webhook_added, webhook_changed, webhook_removed, webhook_replayed, webhook_tested,
+    backup_made, backup_restored, bulk_begun, bulk_undone, device_operated, device_refreshed, edited,
+    keys_changed, profiles_retried, secret, secret_settled, server_added, server_paused, sync_begun,
+    token_key_added, token_switched, webhook_added, webhook_changed, webhook_removed, webhook_replayed,
+    webhook_tested,
 };
 pub use self::verify::{AuditBreak, Verifier};
 use crate::{Operator, Result};
@@ -44,13 +46,16 @@ pub struct AuditFilter {
     pub object: Option<String>,
     /// Not before this moment.
     pub since: Option<Timestamp>,
+    /// Of this run of a command, or this request.
+    pub request: Option<Uuid>,
 }
 
 /// What people have done by hand.
 #[async_trait]
 pub trait AuditStore: Send + Sync {
-    /// Writes an entry about something that changes nothing stored, like a look at a password. Returns its number.
-    async fn note(&self, entry: &NewAudit, by: &Operator) -> Result<i64>;
+    /// Writes entries about something that changes nothing stored, or not at once, like a question to Apple. Returns the
+    /// number of the last one, and 0 when there is none.
+    async fn note(&self, entries: &[NewAudit], by: &Operator) -> Result<i64>;
 
     /// Entries after a number, in their order, up to `limit`.
     async fn audit_after(&self, filter: &AuditFilter, after: i64, limit: u32) -> Result<Vec<AuditEntry>>;

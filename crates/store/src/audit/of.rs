@@ -280,6 +280,13 @@ pub fn device_operated(at: &ServerName, action: &Action, before: &Device, after:
         .after(facts(after))
 }
 
+/// Somebody has Apple asked about a device, which is not by the sync policy.
+#[must_use]
+pub fn device_refreshed(at: &ServerName, serial: &SerialNumber) -> NewAudit {
+    NewAudit::new(AuditAction::DeviceRefreshed, AuditObject::new("device", serial))
+        .after(Facts::new().with("server", at.as_str()))
+}
+
 /// A change of several devices is about to be made.
 #[must_use]
 pub fn bulk_begun(number: i64, change: &NewBulkChange) -> NewAudit {

@@ -6,7 +6,7 @@
 //! of rows of each table, and the SHA-256 of all lines before it: a file without it was cut off. Secrets stand there as they
 //! stand in the database, sealed; master keys are in no backup.
 //!
-//! [`write`] makes one of a [`Snapshot`]; a [`Reader`] reads one and checks it on the way; [`load`] puts it into a database
+//! [`write()`] makes one of a [`Snapshot`]; a [`Reader`] reads one and checks it on the way; [`load()`] puts it into a database
 //! without content, in one transaction.
 
 mod catalogue;

@@ -147,7 +147,8 @@ pub async fn every_change_by_hand_has_its_entry(fixture: &dyn Fixture) -> Case {
     assert_eq!(done(store, mark).await?, expected);
 
     let mark = number(store).await?;
-    assert_eq!(store.note(&look(), &kim).await?, mark + 1);
+    assert_eq!(store.note(&[look()], &kim).await?, mark + 1);
+    assert_eq!(store.note(&[], &kim).await?, 0);
     assert_eq!(verify(store).await?.map(|head| head.number), Ok(mark + 1));
     Ok(())
 }
@@ -238,7 +239,7 @@ pub async fn many_writers_make_one_chain(fixture: &dyn Fixture) -> Case {
                 store.set_paused(own, round % 2 == 0, &by).await?;
                 let rule = add_rule(rule(&format!("w{writer}r{round}"), &["family=mac"], "one"));
                 store.configure(&[rule], None, &by).await?;
-                store.note(&look(), &by).await?;
+                store.note(&[look()], &by).await?;
             }
             Ok::<_, crate::StoreError>(())
         }));
@@ -363,6 +364,14 @@ pub async fn entries_are_found_and_paged(fixture: &dyn Fixture) -> Case {
     assert_eq!(numbers(AuditFilter { kind: Some("rule".to_owned()), ..all() }).await?.len(), 0);
     let late = AuditFilter { since: Some(at(2)), actor: Some("kim".to_owned()), ..all() };
     assert_eq!(numbers(late).await?, [5, 6]);
+
+    let request = Uuid::from_u128(0xab << 120 | 7);
+    let by = Operator::new("kim", at(4)).in_request(request);
+    for (name, by) in [("b", by.clone()), ("c", Operator::new("kim", at(4))), ("d", by)] {
+        store.add_server(&new_server(name), &by).await?;
+    }
+    assert_eq!(numbers(AuditFilter { request: Some(request), ..all() }).await?, [7, 9]);
+    assert_eq!(numbers(AuditFilter { request: Some(Uuid::from_u128(7)), ..all() }).await?, [0_i64; 0]);
     Ok(())
 }
 
@@ -377,7 +386,7 @@ pub async fn any_text_is_kept_as_it_was_hashed(fixture: &dyn Fixture) -> Case {
     };
     let facts = || crate::audit::Facts::new().with(strange, strange).with("number", 1.50);
     let new = NewAudit::new(AuditAction::DeviceHeld, AuditObject::new("device", format!("\0{strange}")));
-    store.note(&new.before(facts()).after(facts().with("nul", "\0")), &by).await?;
+    store.note(&[new.before(facts()).after(facts().with("nul", "\0"))], &by).await?;
     let entry = entries(&*store, 0).await?.remove(0);
     assert_eq!(entry.actor, format!("kim {strange}"));
     assert_eq!(entry.reason.as_deref(), Some(strange));

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::NewEvent;
 use crate::Operator;
+use crate::audit::without_secrets;
 
 /// Details of what an operator did to an endpoint.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -11,7 +12,7 @@ pub struct WebhookTouched {
     /// The number of the endpoint.
     #[schemars(with = "i64")]
     pub webhook: WebhookId,
-    /// Where it receives.
+    /// Where it receives, without what of the URL may be a secret: its query.
     pub url: String,
     /// Who did it.
     pub by: String,
@@ -26,10 +27,18 @@ pub struct WebhookDisabled {
     /// The number of the endpoint.
     #[schemars(with = "i64")]
     pub webhook: WebhookId,
-    /// Where it receives.
+    /// Where it receives, without what of the URL may be a secret: its query.
     pub url: String,
     /// Why, and what to do.
     pub reason: String,
+}
+
+impl WebhookDisabled {
+    /// Of an endpoint with this URL.
+    #[must_use]
+    pub fn new(webhook: WebhookId, url: &str, reason: &str) -> Self {
+        Self { webhook, url: without_secrets(url), reason: reason.to_owned() }
+    }
 }
 
 /// Details of deliveries that are sent again.
@@ -50,5 +59,5 @@ pub fn webhook_touched(
     by: &Operator,
 ) -> NewEvent {
     let reason = reason.filter(|reason| !reason.is_empty()).map(str::to_owned);
-    NewEvent::new(kind, &WebhookTouched { webhook, url: url.to_owned(), by: by.name.clone(), reason })
+    NewEvent::new(kind, &WebhookTouched { webhook, url: without_secrets(url), by: by.name.clone(), reason })
 }

@@ -4,7 +4,7 @@ use crate::ber::{Form, ciphers, message};
 use crate::common::{
     HEADERS, JSON, KEYS, base64_lines, certificate, fixture, fixture_key, inner, odd_key, opens, smime,
 };
-use adelie_token::{DecryptError, TokenKey, addressees, decrypt};
+use adelie_token::{Addressees, DecryptError, TokenKey, decrypt};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::pkey::PKey;
@@ -23,15 +23,16 @@ fn apples_shape_has_indefinite_lengths_on_five_levels() {
 #[test]
 fn the_addressee_is_found_by_certificates_alone() {
     let certificates = [b"no certificate".as_slice(), KEYS[0].certificate_der(), KEYS[1].certificate_der()];
+    let addressees = Addressees::new(certificates);
     for (place, key) in [(1, &KEYS[0]), (2, &KEYS[1])] {
         let body = message(&[key], &inner(), &Form::default());
-        assert_eq!(addressees(&smime(&body), &certificates), Ok(vec![place]));
+        assert_eq!(addressees.of(&smime(&body)), Ok(vec![place]));
     }
     let both = message(&[&KEYS[0], &KEYS[1]], &inner(), &Form::default());
-    assert_eq!(addressees(&both, &certificates), Ok(vec![1, 2]));
-    let for_another = addressees(&both, &certificates[..1]);
+    assert_eq!(addressees.of(&both), Ok(vec![1, 2]));
+    let for_another = Addressees::new(certificates[..1].iter().copied()).of(&both);
     assert!(matches!(&for_another, Err(DecryptError::OtherKey { recipients }) if recipients.len() == 2));
-    assert_eq!(addressees(b"hello", &certificates), Err(DecryptError::NotCms));
+    assert_eq!(addressees.of(b"hello"), Err(DecryptError::NotCms));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use adelie_model::{DeliveryId, Timestamp};
+use adelie_model::{DeliveryId, Mask, Timestamp};
 use adelie_store::event::{event_type, public_id, short_name};
 use adelie_store::{Attempt, Attempted, ClaimedDelivery, DeliveryOutcome, StoreError};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use super::telling::Telling;
 use super::{PumpTools, request};
 use crate::format::{Notice, render};
 use crate::sender::Post;
-use crate::{DisableReason, Endpoint, Failure, History, Next, Tried, judge, sign};
+use crate::{DisableReason, Endpoint, Failure, History, Next, Secret, Signed, Tried, judge, sign};
 
 /// How long an endpoint that is to be disabled is kept quiet by ourselves: until the store knows it.
 const UNTIL_STORED: TimeDelta = TimeDelta::seconds(5);
@@ -166,9 +166,27 @@ impl<'p> Prepared<'p> {
         let secrets = lane.signing(at).map_err(mendable)?;
         let signed = sign(&secrets, &id, at, &body).map_err(|error| mendable(crate::chain(&error)))?;
         let request = request::describe(&signed, rendered.content_type, &body);
-        let post = Post { url: &webhook.url, signed, content_type: rendered.content_type, body };
+        let hidden = hidden(&webhook.url, &signed, &secrets);
+        let post = Post { url: &webhook.url, signed, content_type: rendered.content_type, body, hidden };
         Ok(Self { post, request })
     }
+}
+
+/// What a receiver may repeat in its answer: what came with the post, and the secrets that it may have in its settings.
+fn hidden(url: &str, signed: &Signed, secrets: &[Secret]) -> Mask {
+    let signatures =
+        signed.signature.iter().flat_map(|all| all.split(' ')).filter_map(|one| one.split_once(','));
+    let query = url.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
+    let parts = query.into_iter().flat_map(|query| query.split('&'));
+    // A short value is no secret, and stands in other words.
+    let values = parts
+        .filter_map(|part| part.split_once('='))
+        .map(|(_, value)| value)
+        .filter(|value| value.len() >= 8);
+    let secrets = secrets.iter().filter_map(|secret| secret.to_text().ok());
+    let secrets = secrets.map(|text| adelie_model::Secret::from(text.as_str()));
+    let all = signatures.map(|(_, one)| one).chain(query).chain(values).map(adelie_model::Secret::from);
+    Mask::new(&all.chain(secrets).collect::<Vec<_>>())
 }
 
 /// Claims one delivery, posts it and stores what came of it.

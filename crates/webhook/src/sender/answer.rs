@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use adelie_model::Mask;
 use reqwest::Response;
 
 use super::Failure;
@@ -25,13 +26,20 @@ const KEPT: usize = 1024;
 const READ: usize = 64 * 1024;
 
 /// Reads the body to its end, or to the limit: what a receiver writes after that is nobody's loss.
-pub(super) async fn read(response: &mut Response, excerpt: &mut String) -> reqwest::Result<()> {
-    let mut kept = Vec::new();
+/// What is `hidden` is cut out of the excerpt.
+pub(super) async fn read(
+    response: &mut Response,
+    hidden: &Mask,
+    excerpt: &mut String,
+) -> reqwest::Result<()> {
+    // One byte more than is looked at tells that the end is missing.
+    let (looked_at, mut kept) = (KEPT + hidden.longest(), Vec::new());
+    let text = |kept: &[u8]| text(&hidden.cover_beginning(kept, looked_at));
     let mut seen = 0;
     let outcome = loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
-                kept.extend_from_slice(&chunk[..chunk.len().min(KEPT - kept.len())]);
+                kept.extend_from_slice(&chunk[..chunk.len().min(looked_at + 1 - kept.len())]);
                 seen += chunk.len();
                 if seen >= READ {
                     break Ok(());
@@ -48,10 +56,10 @@ pub(super) async fn read(response: &mut Response, excerpt: &mut String) -> reqwe
 }
 
 /// Text that no terminal and no database chokes on.
-fn text(bytes: &[u8]) -> String {
+fn text(text: &str) -> String {
     let clean =
         |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
-    let mut text: String = String::from_utf8_lossy(bytes).chars().map(clean).collect();
+    let mut text: String = text.chars().map(clean).collect();
     // A replaced byte is three.
     text.truncate(text.floor_char_boundary(KEPT));
     text
@@ -63,8 +71,8 @@ mod tests {
 
     #[test]
     fn text_is_short_and_clean() {
-        assert_eq!(text(b"ok\n\x1b[31m\0"), "ok\n\u{fffd}[31m\u{fffd}");
-        assert!(text(&[0xff; KEPT]).len() <= KEPT);
-        assert_eq!(text("ä".repeat(600).as_bytes()).len(), KEPT);
+        assert_eq!(text("ok\n\x1b[31m\0"), "ok\n\u{fffd}[31m\u{fffd}");
+        assert!(text(&"\u{1}".repeat(KEPT)).len() <= KEPT);
+        assert_eq!(text(&"ä".repeat(600)).len(), KEPT);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use adelie_model::Mask;
 use adelie_webhook::{Failure, Names, Post, Sender, SenderOptions, Signed, SystemNames, Tried};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -188,7 +189,13 @@ fn sender(allowed: &str, names: Arc<dyn Names>) -> Sender {
 
 async fn post(sender: &Sender, url: &str) -> Tried {
     let signed = Signed { id: "evt_1".into(), timestamp: 7, signature: None };
-    let post = Post { url, signed, content_type: "application/json", body: Bytes::from_static(b"{}") };
+    let post = Post {
+        url,
+        signed,
+        content_type: "application/json",
+        body: Bytes::from_static(b"{}"),
+        hidden: Mask::default(),
+    };
     sender.send(post, DateTime::UNIX_EPOCH).await
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use adelie_model::SeededEntropy;
+use adelie_model::{Mask, SeededEntropy};
 use adelie_webhook::{
     DisableReason, Endpoint, History, Ladder, Next, Post, Secret, Sender, SenderOptions, Tried, judge, sign,
 };
@@ -28,7 +28,9 @@ pub fn sender(roots: Vec<Vec<u8>>) -> Sender {
 pub async fn post(sender: &Sender, url: &str, body: Bytes) -> Tried {
     let secret = Secret::generate(&SeededEntropy::new(1)).expect("a secret");
     let signed = sign(&[secret], "evt_1", now(), &body).expect("signed");
-    sender.send(Post { url, signed, content_type: "application/json", body }, now()).await
+    sender
+        .send(Post { url, signed, content_type: "application/json", body, hidden: Mask::default() }, now())
+        .await
 }
 
 /// What is expected of the endpoint, and of when the delivery is tried again.

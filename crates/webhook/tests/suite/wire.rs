@@ -1,6 +1,6 @@
 //! What a post looks like to who receives it, and whose certificate is believed.
 
-use adelie_model::SeededEntropy;
+use adelie_model::{Mask, SeededEntropy};
 use adelie_webhook::{LARGEST_BODY, Post, Secret, Sender, SenderOptions, VerifyingKey, sign, verify};
 use bytes::Bytes;
 use chrono::TimeDelta;
@@ -49,8 +49,13 @@ async fn a_post_is_what_the_specification_describes() {
     for attempt in 0..3 {
         let at = now() + TimeDelta::seconds(attempt);
         let signed = sign(&[old.clone(), new.clone()], "evt_1", at, &body).expect("signed");
-        let post =
-            Post { url: &receiver.url(), signed, content_type: "application/json", body: body.clone() };
+        let post = Post {
+            url: &receiver.url(),
+            signed,
+            content_type: "application/json",
+            body: body.clone(),
+            hidden: Mask::default(),
+        };
         assert_eq!(sender.send(post, at).await.status, Some(200));
     }
     assert_eq!(receiver.connections(), 1, "the connection is used again");

@@ -41,7 +41,8 @@ fn filter(context: &Context, which: &AuditWhich) -> anyhow::Result<AuditFilter> 
         },
     };
     let since = which.since.map(|since| since.moment(context.clock.now()));
-    Ok(AuditFilter { actor: which.actor.clone(), actions: which.actions.clone(), kind, object, since })
+    let (actor, actions) = (which.actor.clone(), which.actions.clone());
+    Ok(AuditFilter { actor, actions, kind, object, since, request: which.request })
 }
 
 fn known_pattern(text: &str) -> anyhow::Result<()> {

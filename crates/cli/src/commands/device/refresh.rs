@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use adelie_model::{ProfileUuid, SerialNumber, ServerId, ServerName};
 use adelie_scheduler::{Shown, WorkError, chain};
 use adelie_store::DeviceView;
+use adelie_store::audit::device_refreshed;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,8 @@ pub async fn run(context: &Context, devices: &Serials, server: Option<&ServerNam
             tracing::warn!(server = %name, owner, %until, "another copy works on it; waiting for it");
         };
         let lease_ttl = context.settings.engine.lease_ttl;
+        let entries: Vec<_> = serials.iter().map(|serial| device_refreshed(&name, serial)).collect();
+        context.store.note(&entries, &context.operator()).await?;
         let asked = patiently(lease_ttl, &stop, waiting, || engine.refresh(id, &serials, true)).await;
         let shown = match asked {
             Ok(shown) => shown,

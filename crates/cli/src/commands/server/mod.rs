@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::args::Server;
+use crate::commands::token;
 use crate::context::Context;
 use crate::exit::{Exit, wrong};
 use crate::health;
@@ -80,26 +81,27 @@ async fn pause(context: &Context, name: &ServerName, paused: bool) -> anyhow::Re
 
 async fn list(context: &Context) -> anyhow::Result<Exit> {
     let counts = context.store.state_counts(None).await?;
-    let mut servers: Vec<_> = context
-        .store
-        .servers()
-        .await?
+    let servers = context.store.servers().await?;
+    let damages = token::damages(context, &servers).await?;
+    let mut servers: Vec<_> = servers
         .into_iter()
         .map(|server| {
-            let alerts = health::of(context, &server, &counts);
-            (server, alerts)
+            let damage = damages.get(&server.id);
+            let mut alerts = health::of(context, &server, &counts);
+            alerts.splice(0..0, damage.map(|damage| token::damage_alert(&server.name, damage)));
+            (server, damage, alerts)
         })
         .collect();
     // Worst first: what needs somebody stands where the eye falls.
     let worst =
         |alerts: &[Alert]| alerts.first().map_or(2, |alert| u8::from(alert.severity == Severity::Notice));
     let now = context.clock.now();
-    servers.sort_by_key(|(server, alerts)| {
-        (worst(alerts), server.token.state_at(now).rank(), server.name.clone())
+    servers.sort_by_key(|(server, damage, alerts)| {
+        (worst(alerts), damage.is_none(), server.token.state_at(now).rank(), server.name.clone())
     });
     if context.out.json {
-        for (server, alerts) in &servers {
-            context.out.object(&summary(server, alerts, now))?;
+        for (server, damage, alerts) in &servers {
+            context.out.object(&summary(server, *damage, alerts, now))?;
         }
         return Ok(Exit::Done);
     }
@@ -107,10 +109,10 @@ async fn list(context: &Context) -> anyhow::Result<Exit> {
         context.out.hint("there is no MDM server yet: add one with `adelie server add NAME`")?;
         return Ok(Exit::Done);
     }
-    let rows = servers.iter().map(|(server, alerts)| {
+    let rows = servers.iter().map(|(server, damage, alerts)| {
         vec![
             server.name.to_string(),
-            server.token.state_at(now).to_string(),
+            token::state_word(server, *damage, now),
             minute(server.token.expires_at),
             minute(server.last_sync_at),
             if server.paused { "paused".to_owned() } else { minute(server.next_sync_at) },
@@ -118,19 +120,19 @@ async fn list(context: &Context) -> anyhow::Result<Exit> {
         ]
     });
     context.out.table(&["name", "token", "expires", "last sync", "next sync", "trouble"], rows.collect())?;
-    if servers.iter().any(|(_, alerts)| !alerts.is_empty()) {
+    if servers.iter().any(|(_, _, alerts)| !alerts.is_empty()) {
         context.out.hint("`adelie server show NAME` says what to do")?;
     }
     Ok(Exit::Done)
 }
 
-fn summary(server: &MdmServer, alerts: &[Alert], now: Timestamp) -> Value {
+fn summary(server: &MdmServer, damage: Option<&String>, alerts: &[Alert], now: Timestamp) -> Value {
     json!({
         "name": server.name,
         "base_url": server.base_url,
         "paused": server.paused,
         "created_at": time(server.created_at),
-        "token": token_object(server, now),
+        "token": token_object(server, damage, now),
         "account": server.account,
         "last_sync_at": optional_time(server.last_sync_at),
         "last_full_sync_at": optional_time(server.last_full_at),
@@ -145,18 +147,19 @@ fn summary(server: &MdmServer, alerts: &[Alert], now: Timestamp) -> Value {
 }
 
 /// The token's health as an object.
-pub fn token_object(server: &MdmServer, now: Timestamp) -> Value {
-    let token = &server.token;
-    let state = token.state_at(now);
-    let next_check_at = if state.is_bad() { token.next_check_at } else { server.next_sync_at };
+pub fn token_object(server: &MdmServer, damage: Option<&String>, now: Timestamp) -> Value {
+    let (token_state, name) = (&server.token, &server.name);
+    let state = token_state.state_at(now);
+    let remedy = damage.map(|_| token::damage_fix(name));
+    let next_check_at = if state.is_bad() { token_state.next_check_at } else { server.next_sync_at };
     json!({
-        "state": state,
-        "detail": token.detail,
-        "since": optional_time(token.since),
-        "expires_at": optional_time(token.expires_at),
-        "days_left": token.days_left(now),
+        "state": token::state_word(server, damage, now),
+        "detail": damage.or(token_state.detail.as_ref()),
+        "since": optional_time(token_state.since),
+        "expires_at": optional_time(token_state.expires_at),
+        "days_left": token_state.days_left(now),
         "next_check_at": optional_time(next_check_at),
-        "clock_skew_seconds": token.clock_skew.map(|skew| skew.num_seconds()),
-        "remedy": state.remedy().map(|remedy| for_server(remedy, &server.name)),
+        "clock_skew_seconds": token_state.clock_skew.map(|skew| skew.num_seconds()),
+        "remedy": remedy.or_else(|| state.remedy().map(|remedy| for_server(remedy, name))),
     })
 }

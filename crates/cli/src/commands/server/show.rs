@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::summary;
-use crate::commands::sync;
+use crate::commands::{sync, token};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::health;
@@ -17,12 +17,14 @@ use crate::words::{count, minute, span, time};
 pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> {
     let defaults = context.store.defaults(server.id).await?;
     let counts = context.store.state_counts(Some(server.id)).await?;
-    let alerts = health::of(context, server, &counts);
+    let mut alerts = health::of(context, server, &counts);
+    let damage = token::damages(context, std::slice::from_ref(server)).await?.remove(&server.id);
+    alerts.splice(0..0, damage.iter().map(|damage| token::damage_alert(&server.name, damage)));
     let settings = context.settings.engine.of_server(&server.sync);
     let now = context.clock.now();
     let states: BTreeMap<&str, u64> = counts.iter().map(|one| (one.state.as_str(), one.devices)).collect();
     if context.out.json {
-        let mut object = summary(server, &alerts, now);
+        let mut object = summary(server, damage.as_ref(), &alerts, now);
         object["defaults"] = defaults
             .iter()
             .map(|one| (one.scope.to_string(), Value::from(one.profile.as_str())))
@@ -53,7 +55,7 @@ pub async fn run(context: &Context, server: &MdmServer) -> anyhow::Result<Exit> 
         ("name", server.name.to_string()),
         ("apple", apple),
         ("base URL", server.base_url.clone()),
-        ("token", server.token.state_at(now).to_string()),
+        ("token", token::state_word(server, damage.as_ref(), now)),
         ("token expires", minute(server.token.expires_at)),
         ("last sync", minute(server.last_sync_at)),
         ("last full sync", minute(server.last_full_at)),

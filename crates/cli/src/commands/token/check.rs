@@ -75,8 +75,9 @@ fn tell(context: &Context, checked: &[(MdmServer, Option<WorkError>)]) -> anyhow
             exit = Exit::Attention;
         }
         let error_text = error.as_ref().map(|error| chain(error));
+        let damage = error_text.as_ref().filter(|_| matches!(error, Some(WorkError::Sealed(..))));
         if context.out.json {
-            let mut object = show::object(context, server, None);
+            let mut object = show::object(context, server, damage, None);
             object["error"] = json!(error_text);
             object["alerts"] = json!(alerts);
             context.out.object(&object)?;
@@ -93,8 +94,8 @@ fn tell(context: &Context, checked: &[(MdmServer, Option<WorkError>)]) -> anyhow
         remedies.retain(|remedy| !hints.contains(remedy));
         hints.extend(remedies);
         let alerts: Vec<_> = alerts.iter().collect();
-        let cause = health::line(&alerts).or(error_text).unwrap_or_default();
-        rows.push(show::row(server, now, cause));
+        let cause = health::line(&alerts).or_else(|| error_text.clone()).unwrap_or_default();
+        rows.push(show::row(server, damage, now, cause));
     }
     if !context.out.json {
         context.out.table(&show::COLUMNS, rows)?;

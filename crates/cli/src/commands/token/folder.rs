@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use adelie_model::{ServerId, ServerToken, TokenKeyId};
 use adelie_store::{MdmServer, StoredKey};
+use adelie_token::Addressees;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -45,10 +46,11 @@ pub async fn run(context: &Context, dir: &Path, force: bool) -> anyhow::Result<E
     for server in &servers {
         keys.extend(context.store.token_keys(server.id).await?);
     }
+    let addressees = Addressees::new(keys.iter().map(|key| key.certificate.as_slice()));
     let mut fates = Vec::new();
     let mut of_servers: BTreeMap<ServerId, Vec<(PathBuf, Vec<u8>)>> = BTreeMap::new();
     for (file, _) in files {
-        match addressee(&file, &keys) {
+        match addressee(&file, &keys, &addressees) {
             Ok((server, bytes)) => of_servers.entry(server).or_default().push((file, bytes)),
             Err(fate) => fates.push(fate),
         }
@@ -60,12 +62,11 @@ pub async fn run(context: &Context, dir: &Path, force: bool) -> anyhow::Result<E
 }
 
 /// Whose file it is. No private key is opened for that.
-fn addressee(file: &Path, keys: &[StoredKey]) -> Result<(ServerId, Vec<u8>), Fate> {
+fn addressee(file: &Path, keys: &[StoredKey], addressees: &Addressees) -> Result<(ServerId, Vec<u8>), Fate> {
     let fate =
         |result, text: String| Fate { file: file.to_owned(), server: None, result, text, expires_at: None };
     let bytes = import::read_file(file).map_err(|error| fate("unreadable", format!("{error:#}")))?;
-    let certificates: Vec<&[u8]> = keys.iter().map(|key| key.certificate.as_slice()).collect();
-    match adelie_token::addressees(&bytes, &certificates) {
+    match addressees.of(&bytes) {
         Ok(found) => match found.first() {
             Some(first) => Ok((keys[*first].server, bytes)),
             None => Err(fate("unmatched", "it is for no key of any MDM server here".to_owned())),

@@ -32,7 +32,7 @@ pub async fn tell(context: &Context, before: &MdmServer, imported: &Imported) ->
     let server = context.server(&before.name).await?;
     let name = &server.name;
     if context.out.json {
-        context.out.object(&super::show::object(context, &server, Some(&imported.consumer_key)))?;
+        context.out.object(&super::show::object(context, &server, None, Some(&imported.consumer_key)))?;
     } else {
         let apple = server.account.as_ref().and_then(|account| account.server_name.clone());
         let apple = apple.map(|apple| format!(" ({apple} at Apple)")).unwrap_or_default();
@@ -219,7 +219,7 @@ pub async fn try_token(
     token: &ServerToken,
     force: bool,
 ) -> anyhow::Result<Tried> {
-    let client = context.connector().await?.client_with(server, token.clone())?;
+    let client = context.trial_client(server, token.clone()).await?;
     let now = context.clock.now();
     let error = match client.send(&account::Request).await {
         Ok(response) => {

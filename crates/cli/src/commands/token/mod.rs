@@ -10,9 +10,14 @@ mod restore;
 mod show;
 mod watch;
 
-use adelie_model::ServerName;
-use adelie_scheduler::secrets;
+use std::collections::BTreeMap;
+
+use adelie_model::{ServerId, ServerName, Timestamp};
+use adelie_scheduler::{Alert, Severity, secrets};
 use adelie_store::{Keyring, MdmServer};
+
+/// The state of a token whose row does not open. No store has it: it is seen when the row is opened.
+pub const DAMAGED: &str = "damaged";
 
 pub use self::import::import_bytes;
 pub use self::key::make_key;
@@ -45,6 +50,34 @@ pub async fn damage(
     };
     let opened = secrets::open_token(keyring, &stored).await;
     Ok(opened.err().map(|error| format!("the stored server token cannot be opened: {error}")))
+}
+
+/// The MDM servers whose stored tokens do not open, each with why. Without the master key nothing is known of any.
+pub async fn damages(context: &Context, servers: &[MdmServer]) -> anyhow::Result<BTreeMap<ServerId, String>> {
+    let keyring = context.keyring().await.ok();
+    let mut damages = BTreeMap::new();
+    for server in servers {
+        if let Some(damage) = damage(context, keyring.as_deref(), server).await? {
+            damages.insert(server.id, damage);
+        }
+    }
+    Ok(damages)
+}
+
+/// A damaged token as what is wrong with its MDM server.
+pub fn damage_alert(name: &ServerName, damage: &str) -> Alert {
+    Alert {
+        code: "token_damaged",
+        severity: Severity::Problem,
+        text: damage.to_owned(),
+        remedy: damage_fix(name),
+        devices: None,
+    }
+}
+
+/// The word for how the token of an MDM server stands.
+pub fn state_word(server: &MdmServer, damage: Option<&String>, now: Timestamp) -> String {
+    damage.map_or_else(|| server.token.state_at(now).to_string(), |_| DAMAGED.to_owned())
 }
 
 /// What to do about a token that does not open.

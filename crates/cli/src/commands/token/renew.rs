@@ -3,6 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use adelie_model::ServerName;
 use adelie_store::MdmServer;
@@ -23,12 +24,20 @@ pub async fn run(context: &Context, command: &Renew) -> anyhow::Result<Exit> {
     let Some(name) = &command.name else {
         return Err(wrong("no MDM server is named", "run `adelie token renew NAME`, or with --folder DIR"));
     };
-    if let Some(file) = &command.file {
-        return import::run(context, name, file, command.force).await;
-    }
     let server = context.server(name).await?;
+    // The file that was downloaded, as far as it is known: Apple has ended the token in use then.
+    let downloaded = Mutex::new(command.file.clone());
+    let proven = async {
+        match &command.file {
+            Some(file) => take(context, &server, file, command.force)
+                .await
+                .map(Some)
+                .map_err(|error| error.context(format!("{} was not imported", file.display()))),
+            None => guide(context, &server, command, &downloaded).await,
+        }
+    };
     let proven = tokio::select! {
-        proven = guide(context, &server, command) => proven?,
+        proven = proven => proven?,
         _ = tokio::signal::ctrl_c() => None,
     };
     // From here on Ctrl-C comes too late: the switch is one transaction.
@@ -38,14 +47,20 @@ pub async fn run(context: &Context, command: &Renew) -> anyhow::Result<Exit> {
             import::tell(context, &server, &imported).await
         }
         None => {
-            how_to_go_on(context, name)?;
+            let downloaded = downloaded.into_inner().unwrap_or_else(PoisonError::into_inner);
+            how_to_go_on(context, name, downloaded.as_deref())?;
             Ok(Exit::Attention)
         }
     }
 }
 
 /// Leads up to a token that Apple has taken; `None` when nobody has given one.
-async fn guide(context: &Context, server: &MdmServer, command: &Renew) -> anyhow::Result<Option<Proven>> {
+async fn guide(
+    context: &Context,
+    server: &MdmServer,
+    command: &Renew,
+    downloaded: &Mutex<Option<PathBuf>>,
+) -> anyhow::Result<Option<Proven>> {
     if let Some(dir) = &command.watch
         && !dir.is_dir()
     {
@@ -75,7 +90,7 @@ async fn guide(context: &Context, server: &MdmServer, command: &Renew) -> anyhow
         return watch::wait(context, server, dir, command.force).await.map(Some);
     }
     if asks {
-        return ask(context, server, &steps, command.force).await;
+        return ask(context, server, &steps, command.force, downloaded).await;
     }
     if context.out.json {
         context.out.object(&json!({
@@ -168,6 +183,7 @@ async fn ask(
     server: &MdmServer,
     steps: &Steps,
     force: bool,
+    downloaded: &Mutex<Option<PathBuf>>,
 ) -> anyhow::Result<Option<Proven>> {
     context.out.aside(&format!("1. {}\n2. {}", steps.portal, steps.upload))?;
     if prompt("   Press Enter when it is saved: ").await?.is_none() {
@@ -185,11 +201,13 @@ async fn ask(
             last = Some(typed_path(&answer));
         }
         let Some(path) = &last else { continue };
+        *downloaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.clone());
         match take(context, server, path, force).await {
             Ok(proven) => return Ok(Some(proven)),
             // The next try may be with another file, or with a network that is back.
             Err(error) => exit::complain(&error),
         }
+        *downloaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -233,7 +251,15 @@ fn typed_path(text: &str) -> PathBuf {
 }
 
 /// What to say when a renewal ends before a token was taken.
-fn how_to_go_on(context: &Context, name: &ServerName) -> anyhow::Result<()> {
+fn how_to_go_on(context: &Context, name: &ServerName, downloaded: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(file) = downloaded {
+        let file = file.display();
+        context.out.note(&format!(
+            "the renewal of {name} is not finished; the token in use stays, and if {file} is a new token for it, Apple has \
+             ended it when that was downloaded: until {file} is taken, nothing is synced or assigned"
+        ))?;
+        return context.out.hint(&format!("go on with `adelie token renew {name} {file}`"));
+    }
     context.out.note(&format!(
         "the renewal of {name} is not finished; the token in use stays, and ends at Apple only when a new one is \
          downloaded"

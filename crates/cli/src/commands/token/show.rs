@@ -24,7 +24,7 @@ pub async fn one(context: &Context, name: &ServerName) -> anyhow::Result<Exit> {
     let imported_at = current.as_ref().map(|token| token.imported_at);
     let imported_by = current.as_ref().and_then(|token| token.imported_by.clone());
     if context.out.json {
-        let mut object = object(context, &server, consumer_key);
+        let mut object = object(context, &server, damage.as_ref(), consumer_key);
         object["imported_at"] = json!(optional_time(imported_at));
         object["imported_by"] = json!(imported_by);
         object["damage"] = json!(damage);
@@ -48,7 +48,7 @@ pub async fn one(context: &Context, name: &ServerName) -> anyhow::Result<Exit> {
     });
     context.out.facts(&[
         ("server", name.to_string()),
-        ("token", state.to_string()),
+        ("token", super::state_word(&server, damage.as_ref(), now)),
         ("cause", damage.clone().or_else(|| server.token.detail.clone()).unwrap_or_default()),
         ("since", minute(server.token.since)),
         ("next check", next_check(&server, now)),
@@ -80,12 +80,14 @@ pub async fn one(context: &Context, name: &ServerName) -> anyhow::Result<Exit> {
 pub async fn list(context: &Context) -> anyhow::Result<Exit> {
     let now = context.clock.now();
     let mut servers = context.store.servers().await?;
+    let damages = super::damages(context, &servers).await?;
     servers.sort_by_key(|server| {
-        (server.token.state_at(now).rank(), server.token.expires_at, server.name.clone())
+        let whole = !damages.contains_key(&server.id);
+        (whole, server.token.state_at(now).rank(), server.token.expires_at, server.name.clone())
     });
     if context.out.json {
         for server in &servers {
-            context.out.object(&object(context, server, None))?;
+            context.out.object(&object(context, server, damages.get(&server.id), None))?;
         }
         return Ok(Exit::Done);
     }
@@ -95,9 +97,11 @@ pub async fn list(context: &Context) -> anyhow::Result<Exit> {
     }
     let mut troubled = false;
     let rows = servers.iter().map(|server| {
-        let alerts = token_alerts(server, now);
+        let damage = damages.get(&server.id);
+        let mut alerts = token_alerts(server, now);
+        alerts.splice(0..0, damage.map(|damage| super::damage_alert(&server.name, damage)));
         troubled |= !alerts.is_empty();
-        row(server, now, health::first(&alerts))
+        row(server, damage, now, health::first(&alerts))
     });
     let rows = rows.collect();
     context.out.table(&COLUMNS, rows)?;
@@ -172,8 +176,13 @@ fn past(token: &StoredToken) -> Value {
 }
 
 /// A token as an object.
-pub fn object(context: &Context, server: &MdmServer, consumer_key: Option<&str>) -> Value {
-    let mut object = token_object(server, context.clock.now());
+pub fn object(
+    context: &Context,
+    server: &MdmServer,
+    damage: Option<&String>,
+    consumer_key: Option<&str>,
+) -> Value {
+    let mut object = token_object(server, damage, context.clock.now());
     object["server"] = json!(server.name);
     object["consumer_key"] = json!(consumer_key);
     object["account"] = json!(server.account);
@@ -181,10 +190,10 @@ pub fn object(context: &Context, server: &MdmServer, consumer_key: Option<&str>)
 }
 
 /// A token as a row of a table with [`COLUMNS`].
-pub fn row(server: &MdmServer, now: Timestamp, trouble: String) -> Vec<String> {
+pub fn row(server: &MdmServer, damage: Option<&String>, now: Timestamp, trouble: String) -> Vec<String> {
     vec![
         server.name.to_string(),
-        server.token.state_at(now).to_string(),
+        super::state_word(server, damage, now),
         minute(server.token.expires_at),
         server.token.days_left(now).map_or_else(|| "-".to_owned(), left),
         next_check(server, now),

@@ -21,11 +21,21 @@ async fn change(context: &Context, text: &str, change: &WebhookChange, done: &st
     let endpoint = endpoint::find(context, text).await?;
     let changed = context.store.change_webhook(endpoint.id, change, &context.operator()).await?;
     if context.out.json {
-        context.out.object(&json!({ "id": endpoint.id, "url": endpoint.url, "changed": changed }))?;
+        context.out.object(
+            &json!({ "id": endpoint.id, "url": endpoint::shown_url(&endpoint), "changed": changed }),
+        )?;
     } else if changed {
-        context.out.line(&format!("endpoint {} ({}) is {done}", endpoint.id, endpoint.url))?;
+        context.out.line(&format!(
+            "endpoint {} ({}) is {done}",
+            endpoint.id,
+            endpoint::shown_url(&endpoint)
+        ))?;
     } else {
-        context.out.note(&format!("endpoint {} ({}) was so already", endpoint.id, endpoint.url))?;
+        context.out.note(&format!(
+            "endpoint {} ({}) was so already",
+            endpoint.id,
+            endpoint::shown_url(&endpoint)
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -35,9 +45,15 @@ pub async fn remove(context: &Context, text: &str) -> anyhow::Result<Exit> {
     let endpoint = endpoint::find(context, text).await?;
     context.store.remove_webhook(endpoint.id, &context.operator()).await?;
     if context.out.json {
-        context.out.object(&json!({ "id": endpoint.id, "url": endpoint.url, "removed": true }))?;
+        context
+            .out
+            .object(&json!({ "id": endpoint.id, "url": endpoint::shown_url(&endpoint), "removed": true }))?;
     } else {
-        context.out.line(&format!("endpoint {} ({}) is removed", endpoint.id, endpoint.url))?;
+        context.out.line(&format!(
+            "endpoint {} ({}) is removed",
+            endpoint.id,
+            endpoint::shown_url(&endpoint)
+        ))?;
     }
     Ok(Exit::Done)
 }

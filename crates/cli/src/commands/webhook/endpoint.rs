@@ -1,5 +1,6 @@
 use adelie_model::WebhookId;
 use adelie_store::Webhook;
+use adelie_store::audit::without_secrets;
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -9,7 +10,7 @@ use crate::words::{optional_time, time};
 /// The endpoint that a number or a URL names.
 pub async fn find(context: &Context, text: &str) -> anyhow::Result<Webhook> {
     let mut all = context.store.webhooks().await?;
-    let known: Vec<String> = all.iter().map(|one| format!("{} ({})", one.id, one.url)).collect();
+    let known: Vec<String> = all.iter().map(|one| format!("{} ({})", one.id, shown_url(one))).collect();
     let number = text.parse().ok().map(WebhookId);
     all.retain(|one| Some(one.id) == number || one.url == text);
     match all.as_slice() {
@@ -20,16 +21,21 @@ pub async fn find(context: &Context, text: &str) -> anyhow::Result<Webhook> {
             } else {
                 format!("the endpoints are {}", known.join(", "))
             };
-            Err(wrong(format!("there is no endpoint {text:?}"), hint))
+            Err(wrong(format!("there is no endpoint {:?}", without_secrets(text)), hint))
         }
         several => {
             let numbers: Vec<String> = several.iter().map(|one| one.id.to_string()).collect();
             Err(wrong(
-                format!("several endpoints have the URL {text:?}"),
+                format!("several endpoints have the URL {:?}", without_secrets(text)),
                 format!("name one by its number: {}", numbers.join(", ")),
             ))
         }
     }
+}
+
+/// The URL of an endpoint where nobody asks for it: its query may be as good as a password.
+pub fn shown_url(endpoint: &Webhook) -> String {
+    without_secrets(&endpoint.url)
 }
 
 /// An endpoint as JSON has it, without its secrets.

@@ -10,6 +10,7 @@ mod replay;
 mod rotate;
 mod test;
 
+pub use self::endpoint::shown_url;
 pub use self::list::all_findings;
 pub use self::log::{HEADER as DELIVERIES, delivery_object, delivery_row};
 use crate::args::Webhook;

@@ -30,14 +30,14 @@ pub async fn run(context: &Context, text: &str, overlap: Duration) -> anyhow::Re
     if context.out.json {
         context.out.object(&json!({
             "id": endpoint.id,
-            "url": endpoint.url,
+            "url": endpoint::shown_url(&endpoint),
             "secret": secret.to_text()?.as_str(),
             "public_key": secret.public_text()?,
             "old_until": time(old_until),
         }))?;
         return Ok(Exit::Done);
     }
-    let mut facts = vec![("endpoint", format!("{} ({})", endpoint.id, endpoint.url))];
+    let mut facts = vec![("endpoint", format!("{} ({})", endpoint.id, endpoint::shown_url(&endpoint)))];
     facts.extend(add::secret_facts(&secret)?);
     facts.push(("old secret signs until", minute(Some(old_until))));
     context.out.facts(&facts)?;

@@ -24,7 +24,7 @@ pub async fn run(context: &Context, text: &str) -> anyhow::Result<Exit> {
         context.out.object(&json!({
             "delivery": delivery,
             "endpoint": endpoint.id,
-            "url": endpoint.url,
+            "url": endpoint::shown_url(&endpoint),
             "state": if good { "delivered" } else { "failed" },
             "status": attempt.status,
             "error": attempt.error,
@@ -38,14 +38,14 @@ pub async fn run(context: &Context, text: &str) -> anyhow::Result<Exit> {
             let status = attempt.status.unwrap_or_default();
             context.out.line(&format!(
                 "endpoint {id} ({}) answered {status} after {}",
-                endpoint.url,
+                endpoint::shown_url(&endpoint),
                 span(took)
             ))?;
         }
         return Ok(Exit::Done);
     }
     let error = attempt.error.as_deref().unwrap_or("it was not received");
-    context.out.warn(&format!("endpoint {id} ({}): {error}", endpoint.url))?;
+    context.out.warn(&format!("endpoint {id} ({}): {error}", endpoint::shown_url(&endpoint)))?;
     context.out.hint(&format!("`adelie webhook log {delivery}` shows what was sent and answered"))?;
     Ok(Exit::Attention)
 }

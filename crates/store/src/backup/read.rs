@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use openssl::sha::Sha256;
 use serde::de::IgnoredAny;
 
@@ -16,6 +16,8 @@ const ROWS: u64 = 1000;
 const BYTES: usize = 1 << 20;
 /// No row is as long as this; what claims to be one must not fill the memory.
 const LONGEST: u64 = 1 << 28;
+/// What every gzip file begins with.
+const GZIP: u8 = 0x1f;
 
 /// Reads a backup and checks it on the way: only when [`part`](Self::part) has given nothing more, all of it is as it was
 /// written.
@@ -60,6 +62,11 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// [`BackupError`] when it is no backup, or none that can be read.
     pub fn open(input: R) -> Result<Self, BackupError> {
+        let mut input = BufReader::new(input);
+        // The decoder takes whatever is shorter than its own header for one that was cut off.
+        if input.fill_buf().map_err(BackupError::Read)?.first().is_some_and(|first| *first != GZIP) {
+            return Err(BackupError::NotABackup("it is not in gzip format"));
+        }
         let mut lines = Lines {
             input: BufReader::with_capacity(1 << 16, MultiGzDecoder::new(input)),
             hash: Sha256::new(),
@@ -255,7 +262,7 @@ fn data_keys(rows: &str) -> Result<Vec<StoredDataKey>, BackupError> {
 
 /// Lines that are taken apart and hashed, but for the last.
 struct Lines<R: Read> {
-    input: BufReader<MultiGzDecoder<R>>,
+    input: BufReader<MultiGzDecoder<BufReader<R>>>,
     hash: Sha256,
     number: u64,
     ahead: Option<String>,

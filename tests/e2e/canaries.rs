@@ -96,7 +96,13 @@ fn canaries(scene: &Scene) -> Vec<Canary> {
         canary(
             "token in the URL of an endpoint",
             vec![URL_TOKEN.into()],
-            &["adelie webhook list", "adelie webhook show", "the database", "column webhooks.url"],
+            &[
+                "adelie webhook list",
+                "adelie webhook show",
+                "the database",
+                "column webhooks.url",
+                "zcat all.backup",
+            ],
         ),
         canary("password of the database", vec![DATABASE_PASSWORD.into()], &[]),
         canary("password of a proxy", vec![PROXY_PASSWORD.into()], &[]),

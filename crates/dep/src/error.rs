@@ -173,6 +173,12 @@ pub enum Error {
         /// How many it has.
         count: usize,
     },
+    /// Whoever sent it may not any more. Nothing was sent.
+    #[error("{call} was not sent, because it came too late")]
+    Withheld {
+        /// The request.
+        call: Call,
+    },
     /// The request is outside Apple's limits in another way. Nothing was sent.
     #[error("{call} was not sent")]
     Invalid {
@@ -232,6 +238,7 @@ impl Error {
             Self::Unreachable { .. }
             | Self::Ambiguous { .. }
             | Self::TooManySerials { .. }
+            | Self::Withheld { .. }
             | Self::Invalid { .. }
             | Self::Serialize { .. }
             | Self::Setting { .. } => None,
@@ -342,6 +349,7 @@ impl Error {
                 "check the base URL and whether a proxy answers in Apple's place; nothing was concluded from it"
             }
             Self::TooManySerials { .. } => "send them in several requests of at most 1000",
+            Self::Withheld { .. } => "nothing, whoever may send it does",
             Self::Invalid { .. } | Self::Serialize { .. } => "report it as a defect of Adelie",
             Self::Setting { .. } => "correct the setting and start again",
         }

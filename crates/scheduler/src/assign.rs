@@ -6,7 +6,7 @@ use adelie_dep::Error;
 use adelie_dep::endpoints::{assign_profile, device_details, fetch_devices};
 use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, Timestamp, halt};
 use adelie_store::page::Answer;
-use adelie_store::{Claim, DueGroup, Settlement};
+use adelie_store::{Claim, DueGroup, Settlement, StoreError};
 use chrono::TimeDelta;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -386,22 +386,19 @@ pub(crate) async fn give_back(job: &Job<'_>, serials: &[SerialNumber]) -> Result
 /// `LeaseLost`; then nothing was sent.
 pub(crate) async fn send(job: &Job<'_>, claims: &[Claim], uuid: &ProfileUuid) -> Result<Outcome, WorkError> {
     halt::point("assign.after_intent");
-    job.may_send()?;
-    let outcome = answered(job, claims, uuid).await;
-    halt::point("assign.answered");
-    Ok(outcome)
-}
-
-async fn answered(job: &Job<'_>, claims: &[Claim], uuid: &ProfileUuid) -> Outcome {
     let devices: Vec<SerialNumber> = claims.iter().map(|claim| claim.serial.clone()).collect();
     let request = assign_profile::Request { profile_uuid: uuid.clone(), devices };
-    match job.client.send(&request).await {
+    let may_leave = || job.may_send();
+    let outcome = match job.client.send_while(&request, &may_leave).await {
+        Err(Error::Withheld { .. }) => return Err(StoreError::LeaseLost(job.server.id).into()),
         Ok(response) => Outcome::Settled(settle::settlements(&response, claims, uuid, job.now())),
         Err(Error::ProfileNotFound { .. }) => Outcome::NoProfile,
         Err(error) if error.may_have_taken_effect() => Outcome::Ambiguous(error),
         Err(error) if error.token_state().is_some() || error.is_retryable() => Outcome::NotSent(error),
         Err(error) => Outcome::Refused(error),
-    }
+    };
+    halt::point("assign.answered");
+    Ok(outcome)
 }
 
 const _: () = assert!(BATCH as usize == device_details::MAX_SERIALS);

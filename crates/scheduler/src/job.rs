@@ -218,11 +218,8 @@ impl<'a> Job<'a> {
 
     /// Whether the lease is certainly still ours. Apple knows no fence, so that a process that was stopped for long has
     /// to look at the clock before it sends what another one may have sent meanwhile.
-    pub(crate) fn may_send(&self) -> Result<(), WorkError> {
-        if self.now() < self.lease_good_until() {
-            return Ok(());
-        }
-        Err(StoreError::LeaseLost(self.server.id).into())
+    pub(crate) fn may_send(&self) -> bool {
+        self.now() < self.lease_good_until()
     }
 
     pub(crate) fn notice(&self, progress: Progress) {

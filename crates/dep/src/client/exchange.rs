@@ -26,11 +26,13 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-server-protocol-version");
 
 /// A request that can be sent any number of times.
-pub(super) struct Prepared {
+pub(super) struct Prepared<'a> {
     pub(super) call: Call,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Bytes>,
     pub(super) writes: bool,
+    /// Asked in the moment in which the request leaves.
+    pub(super) may_leave: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// With what a request shows who sends it.
@@ -100,12 +102,16 @@ impl Shared {
     }
 
     /// Sends a request once, unless Apple has asked to wait, and takes note of what every answer tells.
-    pub(super) async fn exchange(&self, prepared: &Prepared, auth: Auth<'_>) -> Result<Raw, Error> {
+    pub(super) async fn exchange(&self, prepared: &Prepared<'_>, auth: Auth<'_>) -> Result<Raw, Error> {
         let call = prepared.call;
         self.pass_gate(call)?;
         let request = self
             .build(prepared, auth)
             .map_err(|error| failed(prepared, TransportError::unreachable(error)))?;
+        // Behind every wait for a turn, a session or the gate: nothing is waited for from here on.
+        if !(prepared.may_leave)() {
+            return Err(Error::Withheld { call });
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
         let result = self.round_trip(prepared, request, auth).await;
@@ -134,7 +140,7 @@ impl Shared {
         }
     }
 
-    fn build(&self, prepared: &Prepared, auth: Auth<'_>) -> Result<Request<Bytes>, http::Error> {
+    fn build(&self, prepared: &Prepared<'_>, auth: Auth<'_>) -> Result<Request<Bytes>, http::Error> {
         let method = match prepared.call.method {
             Method::Get => http::Method::GET,
             Method::Post => http::Method::POST,
@@ -160,7 +166,7 @@ impl Shared {
 
     async fn round_trip(
         &self,
-        prepared: &Prepared,
+        prepared: &Prepared<'_>,
         request: Request<Bytes>,
         auth: Auth<'_>,
     ) -> Result<Raw, Error> {
@@ -208,7 +214,7 @@ impl Shared {
 }
 
 /// The error of a request without a whole answer.
-fn failed(prepared: &Prepared, error: TransportError) -> Error {
+fn failed(prepared: &Prepared<'_>, error: TransportError) -> Error {
     let Prepared { call, writes, .. } = *prepared;
     match error {
         TransportError::Unreachable(_) => Error::Unreachable { call, source: error },

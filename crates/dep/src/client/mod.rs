@@ -106,14 +106,27 @@ impl Client {
     /// # Errors
     /// Every [`Error`]; the variant says what to do next.
     pub async fn send<E: Endpoint>(&self, request: &E) -> Result<E::Response, Error> {
+        self.send_while(request, &|| true).await
+    }
+
+    /// Like [`send`](Self::send), and asks in the moment in which the request leaves whether it still may: it may have
+    /// waited for its turn or for a session until then, and whoever sent it for a limited time may have been stopped.
+    ///
+    /// # Errors
+    /// [`Error::Withheld`] when it may not; then nothing was sent.
+    pub async fn send_while<E: Endpoint>(
+        &self,
+        request: &E,
+        may_leave: &(dyn Fn() -> bool + Sync),
+    ) -> Result<E::Response, Error> {
         let call = Call { method: request.method(self.shared.options.assign_method), path: E::PATH };
         request.check().map_err(|source| match source {
             InvalidRequest::TooManySerials { count } => Error::TooManySerials { call, count },
             source => Error::Invalid { call, source },
         })?;
         let body = request.body().map_err(|source| Error::Serialize { call, source })?;
-        let prepared =
-            Prepared { call, query: request.query(), body: body.map(Bytes::from), writes: E::WRITES };
+        let body = body.map(Bytes::from);
+        let prepared = Prepared { call, query: request.query(), body, writes: E::WRITES, may_leave };
         let raw = Box::pin(self.shared.send_in_session(&prepared)).await?;
         let context = Context { subject: E::SUBJECT, writes: E::WRITES, secret_answer: E::SECRET_ANSWER };
         if !(200..300).contains(&raw.status) {

@@ -76,7 +76,7 @@ struct Lane<'a> {
 
 impl Shared {
     /// Sends a request in the session, which is opened or renewed as needed. The answer may be a refusal.
-    pub(super) async fn send_in_session(&self, prepared: &Prepared) -> Result<Raw, Error> {
+    pub(super) async fn send_in_session(&self, prepared: &Prepared<'_>) -> Result<Raw, Error> {
         let mut lane = self.lane(self.rotation_voids.load(Ordering::Acquire)).await?;
         if self.rotation_voids.load(Ordering::Acquire) {
             // It was found out while this request was waiting for its turn.
@@ -134,7 +134,8 @@ impl Shared {
         let url = self.url(PATH, &[]);
         let header = Secret::from(oauth::authorization(&self.token, METHOD, &url, timestamp, &nonce));
 
-        let prepared = Prepared { call: CALL, query: Vec::new(), body: None, writes: false };
+        let prepared =
+            Prepared { call: CALL, query: Vec::new(), body: None, writes: false, may_leave: &|| true };
         let raw = self.exchange(&prepared, Auth::OAuth(&header)).await?;
         if !(200..300).contains(&raw.status) {
             return Err(self.session_refusal(&raw));

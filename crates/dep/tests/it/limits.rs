@@ -56,6 +56,28 @@ async fn more_than_a_thousand_serial_numbers_are_not_sent() {
     client.send(&full).await.expect("1000 are allowed");
 }
 
+/// L16: a request that had to wait until it may not leave any more is not sent, however far it has come.
+#[tokio::test]
+async fn a_request_that_comes_too_late_is_not_sent() {
+    let server = Server::in_session(|_| r#"{"devices":{}}"#.into_response()).await;
+    let client = server.client();
+    let late = assign_profile::Request { profile_uuid: ProfileUuid("B1".into()), devices: serials(1) };
+    let asked = AtomicUsize::new(0);
+    let may_leave = || {
+        // The session has been opened by then.
+        asked.store(server.seen().len(), Ordering::SeqCst);
+        false
+    };
+    let error = client.send_while(&late, &may_leave).await.expect_err("not sent");
+    assert!(matches!(error, Error::Withheld { .. }) && !error.may_have_taken_effect(), "{error}");
+    assert_eq!(
+        (asked.into_inner(), server.seen().len()),
+        (1, 1),
+        "a session was opened, and nothing else was sent"
+    );
+    client.send_while(&late, &|| true).await.expect("it may be sent");
+}
+
 #[tokio::test]
 async fn no_more_requests_than_allowed_are_under_way_at_once() {
     let under_way = Arc::new(AtomicUsize::new(0));

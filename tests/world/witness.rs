@@ -33,8 +33,11 @@ pub struct State {
     violations: Vec<String>,
     /// The profile that our own request gave a device last.
     ours: BTreeMap<String, String>,
-    /// Devices that an operator wants to be tried again, or of which Apple's answer said nothing.
+    /// Devices that an operator wants to be tried again.
     excused: BTreeSet<Place>,
+    /// Devices of which an answer said nothing, so that nobody can know what Apple shows: until it has given them a
+    /// profile of ours once more. That it throttles them meanwhile tells nothing of what it shows.
+    untold: BTreeSet<Place>,
     /// Until when a device is not to be sent, by Apple's word that was stored.
     throttled: BTreeMap<Place, Timestamp>,
     /// Answers that were handed to a copy and are to be stored next.
@@ -157,7 +160,9 @@ impl Witness {
                     && truth.profile_uuid.as_deref() == Some(uuid)
                     && matches!(truth.profile_status.as_str(), "assigned" | "pushed")
             });
-            let needless = shown && state.ours.get(serial).is_some_and(|ours| ours == uuid);
+            let needless = shown
+                && !state.untold.contains(&place)
+                && state.ours.get(serial).is_some_and(|ours| ours == uuid);
             // An event of its arrival that comes after our assignment makes it look as if it had none. That is a known
             // gap: one needless assignment for each arrival.
             let arrived = if needless { state.arrived.get_mut(&place) } else { None };
@@ -176,20 +181,22 @@ impl Witness {
         // What Apple did counts, not what its answer says.
         let uuid = assignment.profile_uuid.as_str();
         let mut state = self.state();
+        let answered = answer.as_ref().is_ok_and(|delivery| delivery.head.status == 200);
         for serial in &assignment.devices {
+            let place = (call.server, serial.as_str().to_owned());
             let has_it = self
                 .apple
                 .truth_of(serial.as_str())
                 .is_some_and(|truth| truth.profile_uuid.as_deref() == Some(uuid) && truth.assigns > 0);
             if has_it {
                 state.ours.insert(serial.as_str().to_owned(), uuid.to_owned());
+                if answered {
+                    state.untold.remove(&place);
+                }
             }
             // An excuse is good for one request that Apple has worked on.
-            if answer.as_ref().is_ok_and(|delivery| delivery.head.status == 200) {
-                let place = (call.server, serial.as_str().to_owned());
-                if state.excused.remove(&place) {
-                    state.throttled.remove(&place);
-                }
+            if answered && state.excused.remove(&place) {
+                state.throttled.remove(&place);
             }
         }
     }
@@ -207,7 +214,8 @@ impl Witness {
             }
             // Of whom Apple says nothing, nobody can know what it shows.
             Lie::LeaveOut { .. } | Lie::Forget { .. } => {
-                call.devices.iter().for_each(|serial| self.excuse(call.server, serial));
+                let places = call.devices.iter().map(|serial| (call.server, serial.as_str().to_owned()));
+                self.state().untold.extend(places);
             }
             Lie::MoreToFollow => {}
         }

@@ -243,6 +243,9 @@ impl<'a> Assigner<'a> {
                 self.last_sent.insert(revision, job.now());
                 self.conclude(revision, redefined, &claims, outcome).await?;
             }
+            // The answers of an import do not pile up meanwhile.
+            self.conclude_answers().await?;
+            more &= self.report.stopped_by.is_none();
             if more && !job.stopping() {
                 under_way.push(send_batch(job, revision, uuid, partial(false), due));
             }

@@ -22,9 +22,9 @@ use crate::assign::{self, BATCH, Outcome, Sent};
 use crate::job::Job;
 use crate::{Progress, WorkError, read_back};
 
-/// How long a group of pages waits for Apple's answers, for each round of requests that are under way at once; and not
-/// less than for two. After that it is stored as sent, and answers that come late are stored by themselves: no page waits
-/// for an Apple that is slow to assign.
+/// How long a group of pages waits for Apple's answers once it is its turn to be stored, for each round of requests that
+/// are under way at once; and not less than for two. After that it is stored as sent, and answers that come late are
+/// stored by themselves: no page waits for an Apple that is slow to assign.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Pages whose assignments are under way.
@@ -175,17 +175,28 @@ async fn depart(job: &Job<'_>, departure: Departure) -> Result<(), WorkError> {
 pub(crate) async fn store(
     job: &Job<'_>,
     flight: Flight,
-    turn: Turn,
+    mut turn: Turn,
     before: Before,
 ) -> Result<(), WorkError> {
     let Flight { intended, patience, mut landing } = flight;
     let mut landed = match &mut landing {
-        Some(landing) => tokio::select! {
-            biased;
-            // Without a sender the work has failed elsewhere, and that is told.
-            landed = landing => Some(landed.unwrap_or_default()),
-            () = job.engine.clock.sleep(patience) => None,
-        },
+        Some(landing) => {
+            // While the pages before are being stored nothing is lost by waiting.
+            let mut in_vain = pin!(async {
+                turn.come().await?;
+                job.engine.clock.sleep(patience).await;
+                Ok::<_, WorkError>(())
+            });
+            tokio::select! {
+                biased;
+                // Without a sender the work has failed elsewhere, and that is told.
+                landed = landing => Some(landed.unwrap_or_default()),
+                waited = &mut in_vain => {
+                    waited?;
+                    None
+                }
+            }
+        }
         None => Some(Landed::default()),
     };
     let counts: Vec<_> = intended.plans.iter().map(|plan| plan.counts.records).collect();

@@ -28,6 +28,9 @@ const GROUP: usize = 3;
 /// written in the order of their serial numbers, the fewer pages of an index are written again and again; but up to five
 /// groups are in memory at once.
 const LARGE_GROUP: usize = 16;
+/// How many fetched pages wait while those before them are worked out and their intent is stored. With fewer the groups of
+/// an import stay small: what is fetched meanwhile is a group's best part.
+const WAITING: usize = 8;
 /// So many groups of pages are stored at the same time: while one is written, what does not depend on it is done for the
 /// next.
 const STORED_AT_ONCE: usize = 2;
@@ -199,7 +202,7 @@ impl<'a> Syncer<'a> {
     ) -> Result<PhaseEnd, WorkError> {
         let at_start = phase == SyncPhase::Fetch && cursor.is_none();
         // Pages wait here while those before them are written; the next one is on its way.
-        let (fetched, pages) = mpsc::channel(GROUP);
+        let (fetched, pages) = mpsc::channel(WAITING);
         let (prepared, groups) = mpsc::channel(1);
         let room = Arc::new(Semaphore::new(self.job.store().groups_at_once()));
         let (departing, departures) = mpsc::channel(1);

@@ -70,7 +70,7 @@ pub(crate) async fn open(path: &Path, durability: Durability) -> Result<(SqliteP
             // Checkpoints of 64 MB: with the usual 4 MB a large import writes the same pages again and again.
             .pragma("wal_autocheckpoint", "16000")
             .pragma("journal_size_limit", "67108864")
-            .pragma("cache_size", "-12000")
+            .pragma("cache_size", "-8000")
             // What a statement would need to undo itself stays in memory: it is a few pages, and writing them to a
             // file took a tenth of the time of an import.
             .pragma("temp_store", "MEMORY")

@@ -24,7 +24,10 @@ pub fn unanswered(stage: &mut Stage, dice: &Dice) -> Blow {
 pub fn answered(stage: &mut Stage, dice: &Dice) -> Blow {
     const POINT: &str = "webhook.answered";
     let endpoint = Endpoint::new(stage);
-    let mut victim = stage.victim_halted_at(&format!("{POINT}:{}", dice.between(1, 2)), program(dice));
+    let (pass, program) = (dice.between(1, 2), program(dice));
+    // A service does not end when there is only one batch of answers.
+    let pass = if program == SERVE { 1 } else { pass };
+    let mut victim = stage.victim_halted_at(&format!("{POINT}:{pass}"), program);
     if !stands_at(&mut victim, POINT) {
         // There was only one batch of answers.
         stage.change(dice);

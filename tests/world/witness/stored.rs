@@ -29,6 +29,11 @@ impl Witness {
                 ));
             }
         }
+        // That nothing clear was answered is counted in the same way. An answer that came before to a copy without its lease
+        // is not what is stored then.
+        if settlements.iter().all(|settlement| settlement.state == AssignState::Sent) {
+            return;
+        }
         let settled: BTreeSet<String> =
             settlements.iter().map(|settlement| settlement.serial.as_str().to_owned()).collect();
         let mut state = self.state();

@@ -226,6 +226,8 @@ impl Stage {
                 && ledger.column(running).is_empty();
             rests.then_some(())
         });
+        // Everything may have been so before it began.
+        eventually("the service serves", || service.log().contains("Adelie serves").then_some(()));
         service.terminate();
         service.wait().exits(0);
     }

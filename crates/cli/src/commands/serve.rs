@@ -21,6 +21,9 @@ use crate::health;
 pub async fn run(context: Context, command: &Serve) -> anyhow::Result<Exit> {
     let engine = context.engine().await?;
     let listener = listen(command.listen, "--listen or ADELIE_LISTEN").await?;
+    // Whoever reads that it serves may tell it to end.
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone());
     let servers = context.store.servers().await?;
     tracing::info!(listen = %listener.local_addr()?, servers = servers.len(), "Adelie serves");
     if servers.is_empty() {
@@ -33,8 +36,6 @@ pub async fn run(context: Context, command: &Serve) -> anyhow::Result<Exit> {
             tracing::warn!(server = %server.name, "{}", problem.text);
         }
     }
-    let stop = CancellationToken::new();
-    stop_on_signal(stop.clone());
     serve(context, engine, listener, stop).await?;
     tracing::info!("Adelie ends");
     Ok(Exit::Done)

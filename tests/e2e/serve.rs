@@ -131,5 +131,7 @@ on_both_databases! {
         let run = world.run(&["serve", "--listen", &taken]).exits(2);
         assert!(run.stderr.contains(&taken) && run.stderr.contains("--listen"), "{run}");
         assert_eq!(get(&format!("http://{taken}/healthz")).0, 200, "the first one is not disturbed");
+        let run = world.run(&["serve", "--listen", "8080"]).exits(2);
+        assert!(run.stderr.contains("an IP address and a port, like 127.0.0.1:8080"), "{run}");
     }
 }

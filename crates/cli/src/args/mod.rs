@@ -239,7 +239,8 @@ pub struct Serve {
         env = "ADELIE_LISTEN",
         hide_env_values = true,
         default_value = "127.0.0.1:8080",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        value_parser = values::address
     )]
     pub listen: SocketAddr,
 }
@@ -247,7 +248,7 @@ pub struct Serve {
 #[derive(Debug, ClapArgs)]
 pub struct Simulator {
     /// Where it listens
-    #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS", value_parser = values::address)]
     pub listen: SocketAddr,
     /// Devices at the first MDM server (default: 1000)
     #[arg(long, value_name = "N")]

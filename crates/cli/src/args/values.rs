@@ -1,5 +1,6 @@
 //! Values of options, from text.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use adelie_model::{AssignState, DeviceFamily, DriftMode, ProfileName, Timestamp, to_millis};
@@ -56,6 +57,14 @@ pub fn days(text: &str) -> Result<Setting<u32>, String> {
 pub fn drift(text: &str) -> Result<Setting<DriftMode>, String> {
     setting(text, |text| {
         DriftMode::parse(text).ok_or("it must be `repair`, `report` or `default`".to_owned())
+    })
+}
+
+/// Where something listens.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    text.trim().parse().map_err(|_| {
+        "it must be an IP address and a port, like 127.0.0.1:8080, or 0.0.0.0:8080 for every address of this machine"
+            .to_owned()
     })
 }
 

@@ -98,7 +98,7 @@ Examples:
     /// Receive webhooks here, verify and print them: for trying things out
     Listen {
         /// Where it listens
-        #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
+        #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS", value_parser = values::address)]
         listen: SocketAddr,
         /// The secret (whsec_…) or public key (whpk_…); without it nothing is verified
         #[arg(long, env = "ADELIE_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]

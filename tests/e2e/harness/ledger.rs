@@ -54,6 +54,17 @@ impl Ledger {
         self.rows(sql).into_iter().map(|row| row.into_iter().next().unwrap_or_default()).collect()
     }
 
+    /// The MDM servers that somebody holds, and nobody else can work on.
+    pub fn leased(&self) -> Vec<String> {
+        let now = match self {
+            Self::Sqlite(_) => "1000 * unixepoch('subsec')",
+            Self::Postgres(_) => "now()",
+        };
+        self.column(&format!(
+            "-- leased_servers\nSELECT name FROM mdm_servers WHERE lease_owner IS NOT NULL AND lease_expires_at > {now}"
+        ))
+    }
+
     /// Runs statements.
     #[track_caller]
     pub fn run(&self, sql: &str) {

@@ -163,7 +163,13 @@ pub fn outage(stage: &mut Stage, dice: &Dice) -> Blow {
     }
     stage.meanwhile(dice);
     stage.heal(Healer::Copy(service));
+    untold_leases_run_out(stage);
     Blow { count: 1, mark, in_doubt: InDoubt::After(event) }
+}
+
+/// A lease that could not be given back, or of which nobody knows that it was given, runs out.
+fn untold_leases_run_out(stage: &Stage) {
+    eventually("no lease is left", || stage.world.ledger().leased().is_empty().then_some(()));
 }
 
 /// Every connection to PostgreSQL is cut, several times.
@@ -179,6 +185,7 @@ pub fn cuts(stage: &mut Stage, dice: &Dice) -> Blow {
         stage.change(dice);
     }
     stage.heal(Healer::Copy(service));
+    untold_leases_run_out(stage);
     Blow { count: count as u64, mark, in_doubt: InDoubt::After(event) }
 }
 

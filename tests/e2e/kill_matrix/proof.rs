@@ -48,9 +48,9 @@ pub fn check(stage: &Stage, blow: &Blow) -> Findings {
     let ledger = stage.world.ledger();
     let open = "-- open_devices\nSELECT serial FROM devices WHERE assign_state IN ('sent', 'due')";
     let running = "-- open_runs\nSELECT CAST(id AS text) FROM sync_runs WHERE outcome = 'running'";
-    let leased = "-- leased_servers\nSELECT name FROM mdm_servers WHERE lease_owner IS NOT NULL";
-    for (what, sql) in [("devices", open), ("runs", running), ("leases", leased)] {
-        let left = ledger.column(sql);
+    let left =
+        [("devices", ledger.column(open)), ("runs", ledger.column(running)), ("leases", ledger.leased())];
+    for (what, left) in left {
         if !left.is_empty() {
             found.broken.push(format!("{what} that are still open: {left:?}"));
         }

@@ -84,16 +84,28 @@ on_both_databases! {
         assert_eq!(world.apple.count(mark, "POST", ASSIGN), 0, "it is no longer in the work list");
     }
 
-    /// L23: a device that Apple's answer does not mention counts as failed, and has a time.
+    /// L23: a device that Apple's answer does not mention counts as failed, and has a time. L24: before it is sent again,
+    /// Apple is asked what it shows.
     fn a_device_that_the_answer_leaves_out(database) {
-        let world = World::synced(database, 3);
+        // No page tells of what Apple did.
+        let untold = Settings { devices: 3, own_changes_in_sync: false, ..Settings::default() };
+        let world = World::synced_with(database, untold);
         let new = world.apple.add_devices("Lab", 2).expect("devices");
+        let mark = world.apple.mark();
         let body = format!(r#"{{"profile_uuid":"X","devices":{{"{}":"SUCCESS"}}}}"#, new[0]);
         world.apple.fault(on_assign(Fault { status: Some(200), body: Some(body), effect: true, ..Fault::default() }));
         world.run(&["sync", "lab", "--force"]).exits(1);
         let states: Vec<_> = new.iter().map(|serial| world.state(serial)).collect();
         assert_eq!(states, ["assigned", "failed"]);
         assert!(world.device(&new[1])["assignment"]["next_attempt_at"].is_string());
+
+        world.run(&["assign", "retry", &new[1]]).exits(0);
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        assert_eq!(world.state(&new[1]), "assigned");
+        assert_eq!(world.apple.mentions(mark, ASSIGN, &new[1]), 1, "Apple had given it its profile");
+        let history = world.run(&["device", "history", &new[1]]).exits(0).stdout;
+        assert!(history.contains("it was not confirmed; Apple shows the profile when asked"), "{history}");
+        world.assert_exact("lab", "Lab");
     }
 
     /// L27: a profile that Apple refuses holds its own devices only; it is not defined again and again, and it

@@ -356,6 +356,17 @@ impl AssignStore for WatchedStore {
         self.call("to_read_back", self.inner.to_read_back(lease, now, limit)).await
     }
 
+    async fn not_told(
+        &self,
+        lease: &Lease,
+        serials: &[SerialNumber],
+        reason: &str,
+        now: Timestamp,
+        again_at: Timestamp,
+    ) -> Result<()> {
+        self.call("not_told", self.inner.not_told(lease, serials, reason, now, again_at)).await
+    }
+
     async fn unclaim(
         &self,
         lease: &Lease,

@@ -5,7 +5,7 @@ mod stored;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use adelie_dep::endpoints::assign_profile;
+use adelie_dep::endpoints::{assign_profile, device_details};
 use adelie_dep::{Delivery, DevicePage, DeviceResult, TransportError};
 use adelie_model::{Clock, SerialNumber, ServerId, Timestamp};
 use adelie_simulator::Simulator;
@@ -35,8 +35,8 @@ pub struct State {
     ours: BTreeMap<String, String>,
     /// Devices that an operator wants to be tried again.
     excused: BTreeSet<Place>,
-    /// Devices of which an answer said nothing, so that nobody can know what Apple shows: until it has given them a
-    /// profile of ours once more. That it throttles them meanwhile tells nothing of what it shows.
+    /// Devices that Apple was asked about and did not tell of when it was asked last: they are sent once more all the
+    /// same, because a device without its profile is worse than a needless assignment.
     untold: BTreeSet<Place>,
     /// Until when a device is not to be sent, by Apple's word that was stored.
     throttled: BTreeMap<Place, Timestamp>,
@@ -190,10 +190,8 @@ impl Witness {
                 .is_some_and(|truth| truth.profile_uuid.as_deref() == Some(uuid) && truth.assigns > 0);
             if has_it {
                 state.ours.insert(serial.as_str().to_owned(), uuid.to_owned());
-                if answered {
-                    state.untold.remove(&place);
-                }
             }
+            state.untold.remove(&place);
             // An excuse is good for one request that Apple has worked on.
             if answered && state.excused.remove(&place) {
                 state.throttled.remove(&place);
@@ -212,12 +210,7 @@ impl Witness {
                     self.arrives(call.server, &device.serial_number);
                 }
             }
-            // Of whom Apple says nothing, nobody can know what it shows.
-            Lie::LeaveOut { .. } | Lie::Forget { .. } => {
-                let places = call.devices.iter().map(|serial| (call.server, serial.as_str().to_owned()));
-                self.state().untold.extend(places);
-            }
-            Lie::MoreToFollow => {}
+            Lie::MoreToFollow | Lie::LeaveOut { .. } | Lie::Forget { .. } => {}
         }
     }
 
@@ -243,6 +236,19 @@ impl Witness {
             let mut state = self.state();
             if state.open_runs.get(&key) == Some(&1) {
                 state.stuck.insert(key, page.cursor.0);
+            }
+        }
+        if call.path == "/devices"
+            && let Ok(response) = serde_json::from_slice::<device_details::Response>(&delivery.body)
+        {
+            let mut state = self.state();
+            for serial in &call.devices {
+                let place = (call.server, serial.as_str().to_owned());
+                if response.devices.contains_key(serial) {
+                    state.untold.remove(&place);
+                } else {
+                    state.untold.insert(place);
+                }
             }
         }
         let Some(assignment) = call.assignment.as_ref().filter(|_| delivery.head.status == 200) else {

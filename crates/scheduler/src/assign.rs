@@ -40,6 +40,8 @@ pub(crate) struct Assigner<'a> {
     report: AssignReport,
     /// When a batch of a revision was last sent: what comes in drops is gathered for a moment.
     last_sent: HashMap<RevisionId, Timestamp>,
+    /// What Apple was asked about in the last round.
+    asked_before: Vec<SerialNumber>,
     /// Revisions that Apple did not know although it had defined them: defined anew once per work, not in a loop.
     redefined: HashSet<RevisionId>,
 }
@@ -93,7 +95,13 @@ pub(crate) enum Outcome {
 
 impl<'a> Assigner<'a> {
     pub(crate) fn new(job: &'a Job<'a>) -> Self {
-        Self { job, report: AssignReport::default(), last_sent: HashMap::new(), redefined: HashSet::new() }
+        Self {
+            job,
+            report: AssignReport::default(),
+            last_sent: HashMap::new(),
+            asked_before: Vec::new(),
+            redefined: HashSet::new(),
+        }
     }
 
     /// Works until nothing is due and no page can come any more.
@@ -150,20 +158,17 @@ impl<'a> Assigner<'a> {
         if self.report.stopped_by.is_some() {
             return Ok(worked);
         }
-        let mut asked_before = Vec::new();
-        loop {
-            let doubtful = store.to_read_back(&job.lease, job.now(), BATCH).await?;
-            // What an answer has not settled is not asked for again at once.
-            if doubtful.is_empty() || doubtful == asked_before || job.stopping() {
-                break;
-            }
+        // One batch at a time: what is new does not wait until Apple was asked about all that was refused before.
+        let doubtful = store.to_read_back(&job.lease, job.now(), BATCH).await?;
+        // What an answer has not settled is not asked for again at once.
+        if !doubtful.is_empty() && doubtful != self.asked_before {
             worked = true;
             if let Err(error) = read_back::read_back(job, &doubtful).await? {
                 self.stop("tell what it shows for devices", error).await;
                 return Ok(true);
             }
-            asked_before = doubtful;
         }
+        self.asked_before = doubtful;
         for group in self.groups().await? {
             let gathering = group.devices() < u64::from(BATCH)
                 && job.syncing.load(Ordering::SeqCst)

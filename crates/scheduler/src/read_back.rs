@@ -124,7 +124,7 @@ async fn store(job: &Job<'_>, shown: &[Shown], add: bool) -> Result<(), WorkErro
     job.store().commit_details(&job.lease, &details, now).await?;
     if !unclear.is_empty() {
         let reason = "Apple did not say what it shows for this device";
-        job.store().unclaim(&job.lease, &unclear, reason, now + TimeDelta::hours(1)).await?;
+        job.store().not_told(&job.lease, &unclear, reason, now, now + TimeDelta::hours(1)).await?;
     }
     Ok(())
 }

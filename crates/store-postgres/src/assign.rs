@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use adelie_model::{
-    AssignState, Device, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp, halt, to_millis,
+    Device, ProfileUuid, RevisionId, RunId, SerialNumber, ServerId, Timestamp, halt, to_millis,
 };
 use adelie_store::event;
 use adelie_store::page::{self, Action, Operated, PageContext, Source};
@@ -56,6 +56,20 @@ impl AssignStore for PostgresStore {
 
     async fn to_read_back(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec<SerialNumber>> {
         run("find devices to read back", move || to_read_back(&self.pool, lease, now, limit)).await
+    }
+
+    async fn not_told(
+        &self,
+        lease: &Lease,
+        serials: &[SerialNumber],
+        reason: &str,
+        now: Timestamp,
+        again_at: Timestamp,
+    ) -> Result<()> {
+        run("store that Apple said nothing of devices", move || {
+            not_told(&self.pool, lease, serials, reason, now, again_at)
+        })
+        .await
     }
 
     async fn unclaim(
@@ -151,8 +165,7 @@ async fn claim(
         "-- claim_due
          WITH picked AS MATERIALIZED (
              SELECT id FROM devices
-             WHERE server_id = $1 AND wanted_revision_id = $2 AND next_attempt_at <= $3
-                 AND assign_state IN ('due', 'throttled', 'failed')
+             WHERE server_id = $1 AND wanted_revision_id = $2 AND next_attempt_at <= $3 AND assign_state = 'due'
              ORDER BY next_attempt_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
          )
          UPDATE devices d SET assign_state = 'sent', attempts = attempts + 1, next_attempt_at = $5,
@@ -246,9 +259,16 @@ async fn to_read_back(
 ) -> Attempt<Vec<SerialNumber>> {
     let serials: Vec<String> = sqlx::query_scalar(
         "-- to_read_back
-         SELECT serial FROM devices
-         WHERE server_id = $1 AND assign_state IN ('sent', 'drifted', 'not_accessible')
-             AND (next_attempt_at <= $2 OR (assign_state = 'sent' AND sent_epoch <> $3))
+         SELECT serial FROM (
+             (SELECT serial, next_attempt_at FROM devices
+              WHERE server_id = $1 AND assign_state IN ('sent', 'drifted', 'not_accessible')
+                  AND (next_attempt_at <= $2 OR (assign_state = 'sent' AND sent_epoch <> $3))
+              ORDER BY next_attempt_at LIMIT $4)
+             UNION ALL
+             (SELECT serial, next_attempt_at FROM devices
+              WHERE server_id = $1 AND assign_state IN ('throttled', 'failed') AND next_attempt_at <= $2
+              ORDER BY next_attempt_at LIMIT $4)
+         ) found
          ORDER BY next_attempt_at LIMIT $4",
     )
     .bind(lease.server.0)
@@ -258,6 +278,48 @@ async fn to_read_back(
     .fetch_all(pool)
     .await?;
     Ok(serials.into_iter().map(SerialNumber::from_apple).collect())
+}
+
+async fn not_told(
+    pool: &PgPool,
+    lease: &Lease,
+    serials: &[SerialNumber],
+    reason: &str,
+    now: Timestamp,
+    again_at: Timestamp,
+) -> Attempt<()> {
+    let mut transaction = pool.begin().await?;
+    fence::shared(&mut transaction, lease).await?;
+    // What an operator has taken hold of meanwhile stays with them.
+    sqlx::query(
+        "-- not_told
+         WITH locked AS MATERIALIZED (
+             SELECT d.id FROM UNNEST($4::text[]) AS s (serial)
+             CROSS JOIN LATERAL (
+                 SELECT id, assign_state, next_attempt_at, sent_epoch FROM devices
+                 WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
+             ) d
+             WHERE d.assign_state IN ('sent', 'throttled', 'failed', 'drifted', 'not_accessible')
+                 AND (d.next_attempt_at <= $2 OR (d.assign_state = 'sent' AND d.sent_epoch <> $3))
+         )
+         UPDATE devices d SET
+             assign_state = CASE WHEN d.hold IS NOT NULL THEN 'held'
+                 WHEN d.assign_state IN ('drifted', 'not_accessible') THEN d.assign_state ELSE 'due' END,
+             assign_reason = CASE WHEN d.hold IS NOT NULL THEN d.hold
+                 WHEN d.assign_state IN ('drifted', 'not_accessible') THEN d.assign_reason ELSE $5 END,
+             next_attempt_at = CASE WHEN d.hold IS NULL THEN $6::timestamptz END
+         FROM locked l WHERE d.id = l.id",
+    )
+    .bind(lease.server.0)
+    .bind(to_millis(now))
+    .bind(lease.epoch)
+    .bind(batch::in_order(serials))
+    .bind(batch::text(reason))
+    .bind(to_millis(again_at))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 async fn unclaim(
@@ -278,21 +340,16 @@ async fn unclaim(
                  SELECT id, assign_state FROM devices
                  WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
              ) d
-             WHERE d.assign_state IN ('sent', 'drifted', 'not_accessible')
+             WHERE d.assign_state = 'sent'
          )
-         UPDATE devices d SET
-             assign_state = CASE WHEN d.hold IS NOT NULL THEN 'held'
-                 WHEN d.assign_state = 'sent' THEN $3 ELSE d.assign_state END,
-             assign_reason = CASE WHEN d.hold IS NOT NULL THEN d.hold
-                 WHEN d.assign_state = 'sent' THEN $4 ELSE d.assign_reason END,
-             next_attempt_at = CASE
-                 WHEN d.hold IS NULL AND (d.assign_state = 'sent' OR d.next_attempt_at IS NOT NULL) THEN $5::timestamptz END,
-             attempts = CASE WHEN d.assign_state = 'sent' THEN GREATEST(d.attempts - 1, 0) ELSE d.attempts END
+         UPDATE devices d SET assign_state = CASE WHEN d.hold IS NULL THEN 'due' ELSE 'held' END,
+             assign_reason = COALESCE(d.hold, $3),
+             next_attempt_at = CASE WHEN d.hold IS NULL THEN $4::timestamptz END,
+             attempts = GREATEST(d.attempts - 1, 0)
          FROM locked l WHERE d.id = l.id",
     )
     .bind(lease.server.0)
     .bind(batch::in_order(serials))
-    .bind(AssignState::Due.as_str())
     .bind(batch::text(reason))
     .bind(to_millis(at))
     .execute(&mut *transaction)

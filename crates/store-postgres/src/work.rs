@@ -13,12 +13,12 @@ pub(crate) async fn due_groups(pool: &PgPool, server: ServerId, now: Timestamp) 
         "-- due_groups
          WITH RECURSIVE wanted (revision_id) AS (
              (SELECT wanted_revision_id FROM devices
-              WHERE server_id = $1 AND assign_state IN ('due', 'throttled', 'failed')
+              WHERE server_id = $1 AND assign_state = 'due'
               ORDER BY wanted_revision_id LIMIT 1)
              UNION ALL
              SELECT next.wanted_revision_id FROM wanted w CROSS JOIN LATERAL (
                  SELECT wanted_revision_id FROM devices
-                 WHERE server_id = $1 AND assign_state IN ('due', 'throttled', 'failed')
+                 WHERE server_id = $1 AND assign_state = 'due'
                      AND wanted_revision_id > w.revision_id
                  ORDER BY wanted_revision_id LIMIT 1
              ) next
@@ -27,7 +27,7 @@ pub(crate) async fn due_groups(pool: &PgPool, server: ServerId, now: Timestamp) 
          CROSS JOIN LATERAL (
              SELECT count(*) AS devices FROM devices d
              WHERE d.server_id = $1 AND d.wanted_revision_id = w.revision_id
-                 AND d.assign_state IN ('due', 'throttled', 'failed') AND d.next_attempt_at <= $2
+                 AND d.assign_state = 'due' AND d.next_attempt_at <= $2
          ) due
          WHERE due.devices > 0 AND NOT EXISTS (
              SELECT 1 FROM published_profiles u
@@ -58,12 +58,12 @@ pub(crate) async fn next_attempt_at(
         "-- next_attempt_at
          WITH RECURSIVE wanted (revision_id) AS (
              (SELECT wanted_revision_id FROM devices
-              WHERE server_id = $1 AND assign_state IN ('due', 'throttled', 'failed')
+              WHERE server_id = $1 AND assign_state = 'due'
               ORDER BY wanted_revision_id LIMIT 1)
              UNION ALL
              SELECT next.wanted_revision_id FROM wanted w CROSS JOIN LATERAL (
                  SELECT wanted_revision_id FROM devices
-                 WHERE server_id = $1 AND assign_state IN ('due', 'throttled', 'failed')
+                 WHERE server_id = $1 AND assign_state = 'due'
                      AND wanted_revision_id > w.revision_id
                  ORDER BY wanted_revision_id LIMIT 1
              ) next
@@ -74,12 +74,14 @@ pub(crate) async fn next_attempt_at(
               CROSS JOIN LATERAL (
                   SELECT min(d.next_attempt_at) AS at FROM devices d
                   WHERE d.server_id = $1 AND d.wanted_revision_id = w.revision_id
-                      AND d.assign_state IN ('due', 'throttled', 'failed')
+                      AND d.assign_state = 'due'
               ) due
               LEFT JOIN published_profiles u ON u.server_id = $1 AND u.revision_id = w.revision_id
               WHERE due.at IS NOT NULL),
              (SELECT min(next_attempt_at) FROM devices
-              WHERE server_id = $1 AND assign_state IN ('sent', 'drifted', 'not_accessible'))
+              WHERE server_id = $1 AND assign_state IN ('sent', 'drifted', 'not_accessible')),
+             (SELECT min(next_attempt_at) FROM devices
+              WHERE server_id = $1 AND assign_state IN ('throttled', 'failed'))
          )",
     )
     .bind(server.0)

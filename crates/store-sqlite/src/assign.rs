@@ -14,6 +14,18 @@ use crate::policy::policy;
 use crate::rows::{self, count, device_columns};
 use crate::{SqliteStore, absent, batch, fence, operate, settle, troubles, work};
 
+/// Whether Apple must be asked about a device at `?2` before anything is sent, under the epoch `?3`. A plus sign keeps
+/// SQLite from looking for it by its state.
+macro_rules! to_read_back {
+    ($plus:literal) => {
+        concat!(
+            $plus,
+            "assign_state IN ('sent', 'throttled', 'failed', 'drifted', 'not_accessible')
+             AND (next_attempt_at <= ?2 OR (assign_state = 'sent' AND sent_epoch <> ?3))"
+        )
+    };
+}
+
 #[async_trait]
 impl AssignStore for SqliteStore {
     async fn decisions_pending(&self, server: ServerId) -> Result<bool> {
@@ -71,8 +83,7 @@ impl AssignStore for SqliteStore {
                 "-- due_groups
                  SELECT d.wanted_revision_id, count(*) AS devices
                  FROM devices d INDEXED BY devices_by_state
-                 WHERE d.server_id = ?1 AND d.assign_state IN ('due', 'throttled', 'failed')
-                     AND d.next_attempt_at <= ?2
+                 WHERE d.server_id = ?1 AND d.assign_state = 'due' AND d.next_attempt_at <= ?2
                      AND NOT EXISTS (SELECT 1 FROM published_profiles p
                          WHERE p.server_id = ?1 AND p.revision_id = d.wanted_revision_id
                              AND p.error IS NOT NULL AND p.next_attempt_at > ?2)
@@ -108,8 +119,8 @@ impl AssignStore for SqliteStore {
                  UPDATE devices SET assign_state = 'sent', attempts = attempts + 1, next_attempt_at = ?5,
                      sent_epoch = ?6
                  WHERE id IN (SELECT id FROM devices INDEXED BY devices_by_state
-                     WHERE server_id = ?1 AND assign_state IN ('due', 'throttled', 'failed')
-                         AND wanted_revision_id = ?2 AND next_attempt_at <= ?3
+                     WHERE server_id = ?1 AND assign_state = 'due' AND wanted_revision_id = ?2
+                         AND next_attempt_at <= ?3
                      LIMIT ?4)
                  RETURNING serial, attempts, assign_reason",
             )
@@ -149,13 +160,13 @@ impl AssignStore for SqliteStore {
 
     async fn to_read_back(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec<SerialNumber>> {
         run("look for devices to read back", async {
-            let found: Vec<String> = sqlx::query_scalar(
+            let found: Vec<String> = sqlx::query_scalar(concat!(
                 "-- to_read_back
                  SELECT serial FROM devices INDEXED BY devices_by_state
-                 WHERE server_id = ?1 AND assign_state IN ('sent', 'drifted', 'not_accessible')
-                     AND (next_attempt_at <= ?2 OR (assign_state = 'sent' AND sent_epoch <> ?3))
-                 ORDER BY next_attempt_at LIMIT ?4",
-            )
+                 WHERE server_id = ?1 AND ",
+                to_read_back!(""),
+                " ORDER BY next_attempt_at LIMIT ?4",
+            ))
             .bind(lease.server.0)
             .bind(now.timestamp_millis())
             .bind(lease.epoch)
@@ -163,6 +174,42 @@ impl AssignStore for SqliteStore {
             .fetch_all(&mut *self.read().await?)
             .await?;
             Ok(found.into_iter().map(SerialNumber::from_apple).collect())
+        })
+        .await
+    }
+
+    async fn not_told(
+        &self,
+        lease: &Lease,
+        serials: &[SerialNumber],
+        reason: &str,
+        now: Timestamp,
+        again_at: Timestamp,
+    ) -> Result<()> {
+        run("store that Apple said nothing of devices", async {
+            let mut transaction = self.write().await?;
+            fence::pass(&mut transaction, lease).await?;
+            // What an operator has taken hold of meanwhile stays with them.
+            sqlx::query(concat!(
+                "-- not_told
+                 UPDATE devices SET
+                     assign_state = CASE WHEN hold IS NOT NULL THEN 'held'
+                         WHEN assign_state IN ('drifted', 'not_accessible') THEN assign_state ELSE 'due' END,
+                     assign_reason = CASE WHEN hold IS NOT NULL THEN hold
+                         WHEN assign_state IN ('drifted', 'not_accessible') THEN assign_reason ELSE ?5 END,
+                     next_attempt_at = CASE WHEN hold IS NULL THEN ?6 END
+                 WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?4)) AND ",
+                to_read_back!("+"),
+            ))
+            .bind(lease.server.0)
+            .bind(now.timestamp_millis())
+            .bind(lease.epoch)
+            .bind(batch::list(serials)?)
+            .bind(reason)
+            .bind(again_at.timestamp_millis())
+            .execute(&mut *transaction)
+            .await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }
@@ -179,16 +226,11 @@ impl AssignStore for SqliteStore {
             fence::pass(&mut transaction, lease).await?;
             sqlx::query(
                 "-- unclaim
-                 UPDATE devices SET
-                     assign_state = CASE WHEN hold IS NOT NULL THEN 'held'
-                         WHEN assign_state = 'sent' THEN 'due' ELSE assign_state END,
-                     assign_reason = CASE WHEN hold IS NOT NULL THEN hold
-                         WHEN assign_state = 'sent' THEN ?3 ELSE assign_reason END,
-                     next_attempt_at = CASE WHEN hold IS NULL AND (assign_state = 'sent' OR next_attempt_at IS NOT NULL)
-                         THEN ?4 END,
-                     attempts = CASE WHEN assign_state = 'sent' THEN max(attempts - 1, 0) ELSE attempts END
-                 WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))
-                     AND assign_state IN ('sent', 'drifted', 'not_accessible')",
+                 UPDATE devices SET assign_state = CASE WHEN hold IS NULL THEN 'due' ELSE 'held' END,
+                     assign_reason = coalesce(hold, ?3),
+                     next_attempt_at = CASE WHEN hold IS NULL THEN ?4 END,
+                     attempts = max(attempts - 1, 0)
+                 WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2)) AND +assign_state = 'sent'",
             )
             .bind(lease.server.0)
             .bind(batch::list(serials)?)

@@ -92,7 +92,7 @@ pub(crate) async fn next_attempt(
                  WHERE d.server_id = ?1 AND d.assign_state = g.state AND d.wanted_revision_id = g.revision_id),
              coalesce((SELECT p.next_attempt_at FROM published_profiles p
                  WHERE p.server_id = ?1 AND p.revision_id = g.revision_id AND p.error IS NOT NULL
-                     AND g.state IN ('due', 'throttled', 'failed')), 0)))
+                     AND g.state = 'due'), 0)))
          FROM groups g WHERE g.revision_id IS NOT NULL",
     )
     .bind(server.0)

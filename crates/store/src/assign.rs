@@ -79,8 +79,7 @@ pub trait AssignStore: Send + Sync {
     /// Decides up to `limit` devices anew after a change of defaults or profiles; `true` when none is left.
     async fn decide_anew(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<bool>;
 
-    /// The revisions for which devices are due at `now`, most devices first: those in the states `due`,
-    /// `throttled` and `failed` whose time has come.
+    /// The revisions for which devices are `due` at `now`, most devices first.
     async fn due_groups(&self, server: ServerId, now: Timestamp) -> Result<Vec<DueGroup>>;
 
     /// Stores the intent to assign: takes up to `limit` due devices of a revision, makes them `sent`, counts
@@ -106,14 +105,26 @@ pub trait AssignStore: Send + Sync {
         now: Timestamp,
     ) -> Result<()>;
 
-    /// Up to `limit` devices that Apple must be asked about before anything is sent: `sent` under another
-    /// epoch or past their time (field lesson L29), and `drifted` or `not_accessible` whose time has come.
+    /// Up to `limit` devices that Apple must be asked about before anything is sent, longest waiting first: `sent` under
+    /// another epoch or past their time (field lesson L29), and `throttled`, `failed`, `drifted` or `not_accessible`
+    /// whose time has come. Nothing is sent a second time before Apple has been asked what it shows (field lesson L24).
     async fn to_read_back(&self, lease: &Lease, now: Timestamp, limit: u32) -> Result<Vec<SerialNumber>>;
 
-    /// Gives back devices in `sent`, `drifted` or `not_accessible` of which nothing was learned, because the
-    /// request certainly did not leave or the answer did not mention them. Those `sent` become due again at `at`, and
-    /// the attempt that was counted is taken back; the others keep their state and are asked about again at `at`, drift
-    /// that is only reported excepted.
+    /// Stores that Apple was asked about devices and has said nothing of them. Of those that
+    /// [`to_read_back`](Self::to_read_back) names at `now`, what was sent becomes due at `again_at`: better sent
+    /// needlessly than never. What is `drifted` or `not_accessible` keeps its state and is asked about again then. Nothing
+    /// is changed of the others.
+    async fn not_told(
+        &self,
+        lease: &Lease,
+        serials: &[SerialNumber],
+        reason: &str,
+        now: Timestamp,
+        again_at: Timestamp,
+    ) -> Result<()>;
+
+    /// Gives back devices in `sent` whose request certainly did not leave: they become due again at `at`, and the
+    /// attempt that was counted is taken back.
     async fn unclaim(
         &self,
         lease: &Lease,

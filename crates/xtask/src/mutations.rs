@@ -64,6 +64,13 @@ const MUTATIONS: &[Mutation] = &[
                   if let Err(error) = read_back::read_back(job, &[]).await? {",
     },
     Mutation {
+        name: "left-out-sent-again",
+        about: "a device that an answer leaves out is sent again without asking",
+        file: "crates/scheduler/src/settle.rs",
+        find: "        None => (\n            AssignState::Failed,",
+        replace: "        None => (\n            AssignState::Due,",
+    },
+    Mutation {
         name: "tombstone-stays",
         about: "a device that comes back stays removed",
         file: "crates/store/src/page/merge.rs",

@@ -100,7 +100,7 @@ pub async fn a_settlement_is_for_the_revision_that_was_sent(fixture: &dyn Fixtur
     Ok(())
 }
 
-/// L21: a throttled device is not sent before its time, and then it is.
+/// L21, L24: a throttled device is not sent before its time, and then only if Apple does not show what is wanted.
 pub async fn a_throttled_device_waits_for_its_time(fixture: &dyn Fixture) -> Case {
     let (world, revision) = World::with_default(fixture).await?;
     world.full(vec![phone("A")], 1).await?;
@@ -114,8 +114,11 @@ pub async fn a_throttled_device_waits_for_its_time(fixture: &dyn Fixture) -> Cas
     world.delta(vec![event(phone("A"), adelie_model::OpType::Modified, 50)], 60).await?;
     assert!(world.store.due_groups(world.server, at(86_399)).await?.is_empty());
     assert!(world.claim(&revision, 86_399).await?.is_empty());
-    assert!(world.store.to_read_back(&world.lease, at(90_000), 10).await?.is_empty());
+    assert!(world.store.to_read_back(&world.lease, at(86_399), 10).await?.is_empty());
     let other = fixture.another().await;
+    assert_eq!(other.to_read_back(&world.lease, at(86_400), 10).await?, [serial("A")]);
+    assert!(world.claim(&revision, 86_400).await?.is_empty());
+    world.read_back([phone("A")], 86_400).await?;
     assert_eq!(other.due_groups(world.server, at(86_400)).await?.len(), 1);
     assert_eq!(world.claim(&revision, 86_400).await?, [serial("A")]);
     Ok(())
@@ -135,6 +138,7 @@ pub async fn attempts_are_counted_until_success(fixture: &dyn Fixture) -> Case {
             ..settlement(&serial("A"), AssignState::Failed)
         };
         world.settle(&[failed], now).await?;
+        world.read_back([phone("A")], now + 5).await?;
         assert_eq!(world.device("A").await?.assignment.attempts, attempt);
     }
     world.assign(&revision, "UUID-1", 100).await?;
@@ -157,10 +161,9 @@ pub async fn what_was_not_sent_is_given_back(fixture: &dyn Fixture) -> Case {
     let assignment = world.device("A").await?.assignment;
     assert_eq!((assignment.state, assignment.next_attempt_at), (AssignState::Due, Some(at(30))));
     assert_eq!((assignment.reason.as_str(), assignment.attempts), ("no connection", 0));
-    // That one was to be asked about, and still is.
+    // Of those something is known.
     let assignment = world.device("C").await?.assignment;
-    assert_eq!((assignment.state, assignment.next_attempt_at), (AssignState::NotAccessible, Some(at(30))));
-    assert_eq!(assignment.attempts, 1);
+    assert_eq!((assignment.state, assignment.next_attempt_at), (AssignState::NotAccessible, Some(at(9))));
     assert_eq!(world.state("B").await?, AssignState::Sent);
     assert_eq!(world.state("D").await?, AssignState::Assigned);
     assert!(world.claim(&revision, 29).await?.is_empty());
@@ -249,6 +252,7 @@ pub async fn the_next_attempt_is_known(fixture: &dyn Fixture) -> Case {
     };
     world.settle(&[throttled("A", 9000), throttled("B", 8000)], 3).await?;
     assert_eq!(world.store.next_attempt_at(world.server).await?, Some(at(8000)));
+    world.read_back([phone("A"), phone("B")], 9000).await?;
     world.assign(&revision, "UUID-1", 9000).await?;
     assert_eq!(world.store.next_attempt_at(world.server).await?, None);
     Ok(())

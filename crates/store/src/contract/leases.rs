@@ -105,6 +105,7 @@ pub async fn a_stale_lease_changes_nothing(fixture: &dyn Fixture) -> Case {
     lost(store.decide_anew(&old, at(5), 10).await, "decide_anew");
     lost(store.claim_due(&old, revision.id, 10, at(5), at(300)).await, "claim_due");
     lost(store.settle(&old, revision.id, &settled, at(5)).await, "settle");
+    lost(store.not_told(&old, &claimed, "late", at(400), at(5)).await, "not_told");
     lost(store.unclaim(&old, &claimed, "late", at(5)).await, "unclaim");
     lost(store.commit_details(&old, &details([phone("A")], ["B"]), at(5)).await, "commit_details");
     lost(store.set_published(&old, revision.id, &refused, at(5)).await, "set_published");

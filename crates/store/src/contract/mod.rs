@@ -297,6 +297,7 @@ macro_rules! contract_tests {
                 a_request_of_another_epoch_is_read_back,
                 a_read_back_settles_what_was_sent,
                 what_was_not_told_is_asked_again,
+                what_is_held_meanwhile_stays_held,
                 a_device_that_is_gone_becomes_a_tombstone,
                 a_read_back_does_not_count_as_seen,
                 a_read_back_brings_no_device,

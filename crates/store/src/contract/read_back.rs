@@ -2,9 +2,10 @@
 
 use adelie_model::{AssignState, OpType, ProfileStatus, SyncKind};
 
-use super::world::{World, at, details, event, phone, serial, serials, settlement, showing, uuid};
+use super::world::{World, at, details, event, operator, phone, serial, serials, settlement, showing, uuid};
 use super::{Case, Fixture};
 use crate::Settlement;
+use crate::page::Action;
 
 /// L29: no answer by the time set means that Apple is asked.
 pub async fn a_silent_request_is_read_back(fixture: &dyn Fixture) -> Case {
@@ -131,21 +132,58 @@ pub async fn drift_is_read_back_before_it_is_repaired(fixture: &dyn Fixture) -> 
     Ok(())
 }
 
-/// L24: a device of which Apple told nothing is asked about again, and nothing is sent before.
+/// L24: a device of which Apple told nothing is asked about again; what was sent is sent once more, rather than never.
 pub async fn what_was_not_told_is_asked_again(fixture: &dyn Fixture) -> Case {
     let (world, revision) = World::with_default(fixture).await?;
-    world.full(vec![phone("A")], 1).await?;
-    world.assign(&revision, "UUID-1", 2).await?;
-    let other = showing(phone("A"), ProfileStatus::Assigned, "OTHER");
+    let all = ["DRIFTED", "FAILED", "LATER", "SENT", "THROTTLED"];
+    world.full(all.map(phone).into(), 1).await?;
+    world.claim(&revision, 2).await?;
+    let of = |text: &str, state, until: Option<i64>| Settlement {
+        next_attempt_at: until.map(at),
+        profile_uuid: (state == AssignState::Assigned).then(|| uuid("UUID-1")),
+        ..settlement(&serial(text), state)
+    };
+    let settled = [
+        of("DRIFTED", AssignState::Assigned, None),
+        of("FAILED", AssignState::Failed, Some(400)),
+        of("LATER", AssignState::Throttled, Some(401)),
+        of("THROTTLED", AssignState::Throttled, Some(400)),
+    ];
+    world.settle(&settled, 3).await?;
+    let other = showing(phone("DRIFTED"), ProfileStatus::Assigned, "OTHER");
     world.delta(vec![event(other, OpType::Modified, 3)], 4).await?;
-    let before = world.device("A").await?.assignment;
-    assert_eq!(before.state, AssignState::Drifted);
-    world.store.unclaim(&world.lease, &serials(["A"]), "Apple did not say", at(30)).await?;
-    let after = world.device("A").await?.assignment;
-    assert_eq!(
-        (after.state, &after.reason, after.next_attempt_at),
-        (before.state, &before.reason, Some(at(30)))
-    );
-    assert_eq!(world.store.due_groups(world.server, at(3600)).await?, []);
+    let (drifted, later) = (world.device("DRIFTED").await?, world.device("LATER").await?);
+    assert_eq!(drifted.assignment.state, AssignState::Drifted);
+    let mut asked = world.store.to_read_back(&world.lease, at(400), 10).await?;
+    asked.sort();
+    assert_eq!(asked, serials(["DRIFTED", "FAILED", "SENT", "THROTTLED"]));
+
+    let nothing = "Apple did not say";
+    world.store.not_told(&world.lease, &serials(all), nothing, at(400), at(4000)).await?;
+    for (text, attempts) in [("FAILED", 1), ("SENT", 1), ("THROTTLED", 1)] {
+        let due = world.device(text).await?.assignment;
+        assert_eq!((due.state, due.next_attempt_at), (AssignState::Due, Some(at(4000))), "{text}");
+        assert_eq!((due.reason.as_str(), due.attempts), (nothing, attempts), "{text}");
+    }
+    let after = world.device("DRIFTED").await?.assignment;
+    assert_eq!((after.state, &after.reason), (AssignState::Drifted, &drifted.assignment.reason));
+    assert_eq!(after.next_attempt_at, Some(at(4000)));
+    assert_eq!(world.device("LATER").await?, later, "nobody had to ask about it yet");
+    assert_eq!(world.claim(&revision, 3999).await?, []);
+    assert_eq!(world.claim(&revision, 4000).await?, serials(["FAILED", "SENT", "THROTTLED"]));
+    Ok(())
+}
+
+/// L32: what an operator holds while Apple is asked about it stays held, whatever Apple does not say.
+pub async fn what_is_held_meanwhile_stays_held(fixture: &dyn Fixture) -> Case {
+    let (world, revision) = World::with_default(fixture).await?;
+    world.full(vec![phone("A")], 1).await?;
+    world.claim(&revision, 2).await?;
+    let hold = Action::Hold { reason: String::new() };
+    world.store.operate(world.server, &serials(["A"]), &hold, &operator(3)).await?;
+    world.store.not_told(&world.lease, &serials(["A"]), "Apple did not say", at(400), at(4000)).await?;
+    let held = world.device("A").await?.assignment;
+    assert_eq!((held.state, held.reason.as_str()), (AssignState::Held, "held by kim"));
+    assert_eq!(held.next_attempt_at, None);
     Ok(())
 }

@@ -5,7 +5,7 @@ use adelie_rules::Scope;
 use uuid::Uuid;
 
 use super::world::{
-    TTL, World, add_server, at, details, end, lease, operator, phone, serial, server_name, settlement, token,
+    TTL, World, add_server, at, end, lease, operator, phone, serial, server_name, settlement, token,
 };
 use super::{Case, Fixture};
 use crate::page::{Action, Outcome};
@@ -89,12 +89,13 @@ pub async fn due_devices_are_work(fixture: &dyn Fixture) -> Case {
     due_at(&mut world, end(9), 10).await?;
     world.claim(&revision, 11).await?;
     due_at(&mut world, end(12), 311).await?;
-    world.store.commit_details(&world.lease, &details([phone("A")], []), at(312)).await?;
+    world.read_back([phone("A")], 312).await?;
     world.claim(&revision, 312).await?;
     let throttled =
         Settlement { next_attempt_at: Some(at(500)), ..settlement(&serial("A"), AssignState::Throttled) };
     world.settle(&[throttled], 313).await?;
     due_at(&mut world, end(314), 500).await?;
+    world.read_back([phone("A")], 500).await?;
     assert_eq!(world.assign(&revision, "UUID-1", 500).await?, [serial("A")]);
     due_at(&mut world, end(501), 910).await?;
     Ok(())
@@ -170,6 +171,7 @@ pub async fn what_became_due_meanwhile_is_found(fixture: &dyn Fixture) -> Case {
     let answers = operated.operate(world.server, &[serial("A")], &retry, &operator(10)).await?;
     assert_eq!(answers[0].outcome, Outcome::Done);
     due_at(&mut world, end(9), 10).await?;
+    world.read_back([phone("A")], 11).await?;
     world.assign(&revision, "UUID-1", 11).await?;
     due_at(&mut world, end(12), 901).await?;
 

@@ -355,6 +355,11 @@ impl World {
         Ok(claimed)
     }
 
+    /// Stores what Apple shows for devices when it is asked.
+    pub(super) async fn read_back<const N: usize>(&self, records: [Record; N], now: i64) -> Result<()> {
+        self.store.commit_details(&self.lease, &details(records, []), at(now)).await
+    }
+
     pub(super) async fn settle(&self, settlements: &[Settlement], now: i64) -> Result<()> {
         let revision = self.wanted(settlements).await?;
         self.store.settle(&self.lease, revision, settlements, at(now)).await

@@ -251,7 +251,7 @@ fn kind(state: AssignState) -> Option<&'static str> {
 /// What a read-back has shown of a device, where that is news: drift that is certain now, or the outcome of a
 /// request that had no clear answer.
 pub(crate) fn read_back(before: &Device, after: &Device) -> Option<NewEvent> {
-    use AssignState::{Assigned, Drifted, Due, Pushed, Sent};
+    use AssignState::{Assigned, Drifted, Due, Failed, Pushed, Sent, Throttled};
     let (was, is) = (&before.assignment, &after.assignment);
     let serial = || after.serial.clone();
     match (was.state, is.state) {
@@ -265,10 +265,11 @@ pub(crate) fn read_back(before: &Device, after: &Device) -> Option<NewEvent> {
             };
             Some(NewEvent::of_device(serial(), "drift.detected", &details))
         }
-        (Sent, Assigned | Pushed) => {
+        (Sent | Failed | Throttled, Assigned | Pushed) => {
+            let answer = if was.state == Sent { "the answer was lost" } else { "it was not confirmed" };
             let details = AssignmentSucceeded {
                 revision: is.wanted,
-                reason: "the answer was lost; Apple shows the profile when asked".to_owned(),
+                reason: format!("{answer}; Apple shows the profile when asked"),
                 profile_uuid: after.actual.profile_uuid.clone(),
                 serial_numbers: None,
             };

@@ -96,6 +96,9 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
                 let reason = format!("{}; it is reported only", drift(device));
                 return settled(AssignState::Drifted, reason);
             }
+            // Its time has come and Apple still does not show what is wanted.
+            AssignState::Throttled | AssignState::Failed
+                if known == Known::ReadBack && before.next_attempt_at.is_some_and(|at| at <= now) => {}
             // A cool-down is never shortened by news about the device (field lesson L21).
             AssignState::Throttled | AssignState::Failed | AssignState::Due => {
                 return Assignment { rule, ..before.clone() };

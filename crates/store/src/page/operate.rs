@@ -160,14 +160,14 @@ fn retried(
         ));
     }
     match before.state {
-        AssignState::Due | AssignState::Failed => Ok(due()),
-        AssignState::NotAccessible => Ok(read_back()),
+        AssignState::Due => Ok(due()),
+        AssignState::Failed | AssignState::NotAccessible => Ok(read_back()),
         // It is certain already, and this is the word that was waited for.
         AssignState::Drifted if policy.drift == DriftMode::Report && before.next_attempt_at.is_none() => {
             Ok(due())
         }
         AssignState::Drifted => Ok(read_back()),
-        AssignState::Throttled if throttled_too => Ok(due()),
+        AssignState::Throttled if throttled_too => Ok(read_back()),
         AssignState::Throttled => Err(Outcome::Refused(format!(
             "Apple throttles it until {}, and asking earlier may make that longer; --force asks all the same",
             before

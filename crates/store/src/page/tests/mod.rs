@@ -268,6 +268,25 @@ fn a_cool_down_is_never_shortened() {
     assert_eq!((over.state, over.attempts, over.next_attempt_at), (AssignState::Due, 0, Some(at(5000))));
 }
 
+/// L24: once its time has come, Apple is asked what it shows; only then it is due, or as wanted already.
+#[test]
+fn what_was_refused_is_read_back_before_it_is_due() {
+    for state in [AssignState::Throttled, AssignState::Failed] {
+        let shows = |known, shown: Option<&str>| {
+            let mut device = Shelf::with(state, WANTED).device("A").clone();
+            if let Some(uuid) = shown {
+                device.actual = showing(record("A", None), ProfileStatus::Assigned, uuid).actual;
+            }
+            let decided = decide(&device, &policy(Some(WANTED)), known, at(5000));
+            (decided.state, decided.attempts, decided.next_attempt_at)
+        };
+        let before = Shelf::with(state, WANTED).device("A").assignment.attempts;
+        assert_eq!(shows(Known::Before, None), (state, before, Some(at(5000))));
+        assert_eq!(shows(Known::ReadBack, None), (AssignState::Due, before, Some(at(5000))));
+        assert_eq!(shows(Known::ReadBack, Some("W")), (AssignState::Assigned, 0, None));
+    }
+}
+
 /// L28: a device that Apple would not let us assign waits for its read-back.
 #[test]
 fn a_device_out_of_reach_waits_for_its_read_back() {

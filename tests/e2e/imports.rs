@@ -62,6 +62,25 @@ on_both_databases! {
         assert_each_was_assigned_once(&world);
     }
 
+    /// L17: an Apple that is slow to assign holds up no page, and does not get more and more requests because of that.
+    fn a_slow_apple_gets_few_requests_at_once(database) {
+        let settings = Settings { devices: 4000, max_limit: 25, ..Settings::default() };
+        let mut world = World::ready(database, settings);
+        world.set("ADELIE_LEASE_SECONDS", "2");
+        let mark = world.apple.mark();
+        world.apple.fault(slow(600_000));
+        let mut run = world.start(&SYNC);
+        eventually("all devices are stored", || {
+            (world.ledger().column("-- devices\nSELECT serial FROM devices").len() == 4000).then_some(())
+        });
+        run.kill();
+        assert_eq!(world.apple.count(mark, "POST", ASSIGN), 3, "so many wait for their answers at once");
+        world.apple.clear_faults();
+        world.set("ADELIE_LEASE_SECONDS", "20");
+        world.run(&SYNC).exits(0);
+        assert_each_was_assigned_once(&world);
+    }
+
     /// L20, L21, L29: what Apple says of single devices is stored with their pages, and what comes without a clear
     /// answer is read back, all with the rest going on.
     fn trouble_with_some_keeps_the_others_going(database) {

@@ -363,6 +363,7 @@ async fn send_batch(
     partial: bool,
     due: bool,
 ) -> Result<(Vec<Claim>, Outcome), WorkError> {
+    let _assigning = job.assigning.acquire().await;
     let (store, now) = (job.store(), job.now());
     let mut claims = job.ready.take(revision, partial, now);
     let room = BATCH.saturating_sub(u32::try_from(claims.len()).unwrap_or(BATCH));

@@ -16,7 +16,7 @@ use adelie_store::{Before, Claim, PageCommit, SendAhead, Turn};
 use fastbloom::BloomFilter;
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesUnordered};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::assign::{self, BATCH, Outcome, Sent};
 use crate::job::Job;
@@ -41,6 +41,8 @@ pub(crate) struct Departure {
     /// After that it is not sent any more, because it is nearly time to read it back.
     until: Timestamp,
     landing: oneshot::Sender<Landed>,
+    /// Let go of when everything is answered.
+    _sky: OwnedSemaphorePermit,
 }
 
 /// Devices for one request.
@@ -83,10 +85,11 @@ impl Listed {
 }
 
 /// Works out pages of new devices and stores the intent to send. The pages come back when they have to be stored before
-/// anything is sent.
+/// anything is sent. `sky` is the leave to have assignments under way until the last is answered.
 pub(crate) async fn intend(
     job: &Job<'_>,
     pages: Vec<PageCommit>,
+    sky: OwnedSemaphorePermit,
 ) -> Result<Result<(Flight, Option<Departure>), Vec<PageCommit>>, WorkError> {
     let now = job.now();
     let ahead = SendAhead { verify_at: now + job.settings.verify_after };
@@ -102,7 +105,7 @@ pub(crate) async fn intend(
     }
     let (landing, landed) = oneshot::channel();
     // Half of the time is for the requests themselves.
-    let departure = Departure { batches, until: now + job.settings.verify_after / 2, landing };
+    let departure = Departure { batches, until: now + job.settings.verify_after / 2, landing, _sky: sky };
     Ok(Ok((Flight { intended, patience, landing: Some(landed) }, Some(departure))))
 }
 
@@ -145,9 +148,10 @@ pub(crate) async fn fly(job: &Job<'_>, mut departures: mpsc::Receiver<Departure>
 
 /// Sends batches, several at once, until one meets with trouble, it is too late, or the work is to end.
 async fn depart(job: &Job<'_>, departure: Departure) -> Result<(), WorkError> {
-    let Departure { batches, until, landing } = departure;
+    let Departure { batches, until, landing, _sky } = departure;
     let trouble = AtomicBool::new(false);
     let send = async |Batch { revision, uuid, claims }| {
+        let _assigning = job.assigning.acquire().await;
         if trouble.load(Ordering::SeqCst) || job.stopping() || job.now() >= until {
             return Ok(Err(claims));
         }

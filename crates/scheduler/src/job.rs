@@ -4,7 +4,7 @@ use std::time::Duration;
 use adelie_dep::endpoints::account;
 use adelie_model::{RunId, ServerTokenId, Timestamp};
 use adelie_store::{Lease, MdmServer, Store, StoreError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::answers::Answers;
@@ -35,6 +35,8 @@ pub(crate) struct Job<'a> {
     pub(crate) ready: Ready,
     /// What Apple has answered to an import.
     pub(crate) answers: Answers,
+    /// A permit for each request to assign. The client has lanes left for pages then, however slow Apple is to assign.
+    pub(crate) assigning: Semaphore,
     /// Until when the lease is ours for certain, in milliseconds since 1970: a ttl after the last renewal was asked for.
     lease_good_until: AtomicI64,
 }
@@ -48,9 +50,11 @@ impl<'a> Job<'a> {
         observer: &'a dyn Observer,
         stop: &CancellationToken,
     ) -> Self {
+        let settings = engine.settings.of_server(&server.sync);
         Self {
             engine,
-            settings: engine.settings.of_server(&server.sync),
+            assigning: Semaphore::new(settings.assigns_in_flight.max(1)),
+            settings,
             server,
             lease: claimed.lease,
             client,
@@ -65,6 +69,7 @@ impl<'a> Job<'a> {
             lease_good_until: AtomicI64::new(claimed.good_until.timestamp_millis()),
         }
     }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.engine.store
     }

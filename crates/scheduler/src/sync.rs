@@ -240,6 +240,9 @@ impl<'a> Syncer<'a> {
     ) -> Result<(), WorkError> {
         let job = self.job;
         let enough = job.settings.sends_first_from.min(GROUP);
+        // An Apple that is slow to assign holds up no page: when so many groups wait for its answers, whether they are stored
+        // by now or not, the next are stored first, and sent as what is due is sent.
+        let sky = Arc::new(Semaphore::new(job.store().groups_at_once()));
         let mut too_few = 0;
         let mut most = GROUP;
         while let Some((room, group)) = gather(&mut pages, most, room).await {
@@ -255,8 +258,12 @@ impl<'a> Syncer<'a> {
             }
             // Larger groups need memory, and only pay when pages go on piling up.
             most = if listed.is_some() { (2 * pages.len()).clamp(GROUP, LARGE_GROUP) } else { GROUP };
-            if new && pages.len() >= enough && job.ready.has_room() {
-                match import::intend(job, pages).await? {
+            if new
+                && pages.len() >= enough
+                && job.ready.has_room()
+                && let Ok(sky) = Arc::clone(&sky).try_acquire_owned()
+            {
+                match import::intend(job, pages, sky).await? {
                     Ok((flight, departure)) => {
                         if let Some(departure) = departure {
                             let _ = departing.send(departure).await;

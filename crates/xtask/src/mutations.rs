@@ -176,7 +176,8 @@ pub(crate) fn run(context: &Context, only: Option<&str>) -> Result<()> {
     say("| Mutation | What it makes the engine do | Caught | Seconds |\n|---|---|---|---:|");
     for mutation in chosen {
         let path = tree.join(mutation.file);
-        let whole = context.read(mutation.file)?;
+        // Of the copy, whatever has been changed in the tree since.
+        let whole = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         std::fs::write(&path, mutated(mutation, &whole)?)?;
         let began = Instant::now();
         let caught = !world_passes(&tree, &target)?;

@@ -108,6 +108,23 @@ on_both_databases! {
         world.assert_exact("lab", "Lab");
     }
 
+    /// A new device gets its profile, although Apple does not say what it shows for one that was refused.
+    fn an_apple_that_tells_nothing_of_a_refused_device(database) {
+        let world = World::synced(database, 3);
+        let refused = world.apple.add_devices("Lab", 1).expect("a device");
+        world.apple.fail(&refused, 1);
+        world.run(&["sync", "lab", "--force"]).exits(1);
+        world.run(&["assign", "retry", &refused[0]]).exits(0);
+        let new = world.apple.add_devices("Lab", 1).expect("a device");
+        let path = Some("/devices".to_owned());
+        world.apple.fault(Fault { path, times: Some(0), status: Some(400), ..Fault::default() });
+        world.run(&["sync", "lab", "--force"]).exits(1).complains("tell what it shows for devices");
+        assert_eq!([world.state(&new[0]), world.state(&refused[0])], ["assigned", "failed"]);
+        world.apple.clear_faults();
+        world.run(&["sync", "lab", "--force"]).exits(0);
+        world.assert_exact("lab", "Lab");
+    }
+
     /// L27: a profile that Apple refuses holds its own devices only; it is not defined again and again, and it
     /// can be seen why they wait.
     fn a_refused_profile_holds_its_own_devices(database) {

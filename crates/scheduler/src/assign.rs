@@ -42,6 +42,8 @@ pub(crate) struct Assigner<'a> {
     last_sent: HashMap<RevisionId, Timestamp>,
     /// What Apple was asked about in the last round.
     asked_before: Vec<SerialNumber>,
+    /// Why Apple did not tell what it shows: it is not asked again meanwhile, and what is due is sent all the same.
+    untold: Option<String>,
     /// Revisions that Apple did not know although it had defined them: defined anew once per work, not in a loop.
     redefined: HashSet<RevisionId>,
 }
@@ -100,6 +102,7 @@ impl<'a> Assigner<'a> {
             report: AssignReport::default(),
             last_sent: HashMap::new(),
             asked_before: Vec::new(),
+            untold: None,
             redefined: HashSet::new(),
         }
     }
@@ -117,6 +120,7 @@ impl<'a> Assigner<'a> {
     pub(crate) async fn finish(mut self) -> Result<AssignReport, WorkError> {
         // What an import had under way when the assignments were stopped.
         self.conclude_answers().await?;
+        self.report.stopped_by = self.report.stopped_by.or(self.untold);
         Ok(self.report)
     }
 
@@ -158,17 +162,6 @@ impl<'a> Assigner<'a> {
         if self.report.stopped_by.is_some() {
             return Ok(worked);
         }
-        // One batch at a time: what is new does not wait until Apple was asked about all that was refused before.
-        let doubtful = store.to_read_back(&job.lease, job.now(), BATCH).await?;
-        // What an answer has not settled is not asked for again at once.
-        if !doubtful.is_empty() && doubtful != self.asked_before {
-            worked = true;
-            if let Err(error) = read_back::read_back(job, &doubtful).await? {
-                self.stop("tell what it shows for devices", error).await;
-                return Ok(true);
-            }
-        }
-        self.asked_before = doubtful;
         for group in self.groups().await? {
             let gathering = group.devices() < u64::from(BATCH)
                 && job.syncing.load(Ordering::SeqCst)
@@ -187,10 +180,30 @@ impl<'a> Assigner<'a> {
                 Standing::NoAnswer(error) => self.stop("define a profile", error).await,
             }
             if self.report.stopped_by.is_some() {
-                break;
+                return Ok(worked);
             }
         }
-        Ok(worked)
+        Ok(worked | self.ask_again().await?)
+    }
+
+    /// Asks Apple about a batch of the devices that it must be asked about before anything is sent. `true` when there was
+    /// one. One at a time, and after what is due: a new device waits neither for all that was refused before nor for an
+    /// Apple that does not say what it shows.
+    async fn ask_again(&mut self) -> Result<bool, WorkError> {
+        let job = self.job;
+        let doubtful = job.store().to_read_back(&job.lease, job.now(), BATCH).await?;
+        // What an answer has not settled is not asked for again at once.
+        let new = !doubtful.is_empty() && doubtful != self.asked_before;
+        let asks = new && self.untold.is_none() && !job.stopping();
+        if asks && let Err(error) = read_back::read_back(job, &doubtful).await? {
+            let about_everything = error.wait_until().is_some() || error.token_state().is_some();
+            self.stop("tell what it shows for devices", error).await;
+            if !about_everything {
+                self.untold = self.report.stopped_by.take();
+            }
+        }
+        self.asked_before = doubtful;
+        Ok(asks)
     }
 
     /// Concludes from what was answered to an import. `true` when there was something.

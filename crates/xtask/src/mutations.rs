@@ -52,7 +52,7 @@ const MUTATIONS: &[Mutation] = &[
         name: "never-read-back",
         about: "what was sent and not answered is never asked about",
         file: "crates/scheduler/src/assign.rs",
-        find: "let doubtful = store.to_read_back(&job.lease, job.now(), BATCH).await?;",
+        find: "let doubtful = job.store().to_read_back(&job.lease, job.now(), BATCH).await?;",
         replace: "let doubtful: Vec<SerialNumber> = Vec::new();",
     },
     Mutation {
@@ -177,7 +177,8 @@ pub(crate) fn run(context: &Context, only: Option<&str>) -> Result<()> {
     for mutation in chosen {
         let path = tree.join(mutation.file);
         // Of the copy, whatever has been changed in the tree since.
-        let whole = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let whole =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         std::fs::write(&path, mutated(mutation, &whole)?)?;
         let began = Instant::now();
         let caught = !world_passes(&tree, &target)?;

@@ -193,7 +193,6 @@ impl World {
 
     fn order(&mut self, server: usize, what: &Order) {
         if self.wish(server, what) {
-            self.witness.wishes_change();
             return;
         }
         let (id, by) = (server_id(server), self.operator());
@@ -205,7 +204,6 @@ impl World {
             | Order::Rule { .. }
             | Order::Mark { .. } => {}
             Order::Hold { which } => {
-                self.witness.wishes_change();
                 self.operate(server, *which, 1, &Action::Hold { reason: "a test".to_owned() });
             }
             Order::Unhold { which } => self.operate(server, *which, 1, &Action::Unhold),

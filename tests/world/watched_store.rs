@@ -67,13 +67,11 @@ impl WatchedStore {
         Ok(())
     }
 
-    /// The devices that were sent for a revision and of which nothing has been heard.
-    async fn sent(&self, server: ServerId, revision: RevisionId) -> Result<Vec<SerialNumber>> {
-        let is_sent = |device: &Device| {
-            device.assignment.state == AssignState::Sent && device.assignment.wanted == Some(revision)
-        };
-        let devices = self.of_server(server).await?;
-        Ok(devices.into_iter().filter(is_sent).map(|device| device.serial).collect())
+    /// The devices that were sent and of which nothing has been heard.
+    async fn sent(&self, server: ServerId) -> Result<Vec<Device>> {
+        let mut devices = self.of_server(server).await?;
+        devices.retain(|device| device.assignment.state == AssignState::Sent);
+        Ok(devices)
     }
 
     fn fault(&self) -> Option<StoreFault> {
@@ -224,9 +222,8 @@ impl SyncStore for WatchedStore {
                 self.witness.see("devices stored with their answers");
                 // What another profile is wanted for since is decided anew.
                 let still_wanted = |device: &&Device| device.assignment.wanted == Some(*revision);
-                let sent: Vec<_> =
-                    after.iter().filter(still_wanted).map(|device| device.serial.clone()).collect();
-                self.witness.settled(self.copy, lease, settlements, &sent, &after);
+                let sent: Vec<_> = after.iter().filter(still_wanted).cloned().collect();
+                self.witness.settled(self.copy, lease, *revision, settlements, &sent, &after);
             }
             self.note_cool_downs(lease.server).await?;
             Ok(counts)
@@ -343,10 +340,10 @@ impl AssignStore for WatchedStore {
         now: Timestamp,
     ) -> Result<()> {
         let call = async {
-            let before = self.sent(lease.server, revision).await?;
+            let before = self.sent(lease.server).await?;
             self.inner.settle(lease, revision, settlements, now).await?;
             let after = self.of_server(lease.server).await?;
-            self.witness.settled(self.copy, lease, settlements, &before, &after);
+            self.witness.settled(self.copy, lease, revision, settlements, &before, &after);
             Ok(())
         };
         self.call("settle", call).await

@@ -38,10 +38,6 @@ pub struct State {
     /// Devices that Apple was asked about and did not tell of when it was asked last: they are sent once more all the
     /// same, because a device without its profile is worse than a needless assignment.
     untold: BTreeSet<Place>,
-    /// Devices that the answer to an assignment left out and that Apple was not asked about since.
-    left_out: BTreeSet<Place>,
-    /// When somebody last changed what devices are to have.
-    wished: Option<Timestamp>,
     /// Until when a device is not to be sent, by Apple's word that was stored.
     throttled: BTreeMap<Place, Timestamp>,
     /// Answers that were handed to a copy and are to be stored next.
@@ -197,7 +193,6 @@ impl Witness {
             }
             if answered {
                 state.untold.remove(&place);
-                state.left_out.remove(&place);
             }
             // An excuse is good for one request that Apple has worked on.
             if answered && state.excused.remove(&place) {
@@ -217,17 +212,7 @@ impl Witness {
                     self.arrives(call.server, &device.serial_number);
                 }
             }
-            Lie::LeaveOut { .. } => {
-                let places = call.devices.iter().map(|serial| (call.server, serial.as_str().to_owned()));
-                let mut state = self.state();
-                // What was wished while the request was under way may be decided only now.
-                if state.wished.is_some_and(|at| at + TimeDelta::hours(1) > self.clock.now()) {
-                    state.untold.extend(places);
-                } else {
-                    state.left_out.extend(places);
-                }
-            }
-            Lie::MoreToFollow | Lie::Forget { .. } => {}
+            Lie::LeaveOut { .. } | Lie::MoreToFollow | Lie::Forget { .. } => {}
         }
     }
 
@@ -261,7 +246,6 @@ impl Witness {
             let mut state = self.state();
             for serial in &call.devices {
                 let place = (call.server, serial.as_str().to_owned());
-                state.left_out.remove(&place);
                 if response.devices.contains_key(serial) {
                     state.untold.remove(&place);
                 } else {
@@ -319,16 +303,6 @@ impl Witness {
     /// An operator wants devices to be tried again.
     pub fn excuse(&self, server: usize, serial: &SerialNumber) {
         self.state().excused.insert((server, serial.as_str().to_owned()));
-    }
-
-    /// Somebody changes what devices are to have, or holds one. With the wish goes what was remembered of the former one's
-    /// outcome. That is a known gap: should the former wish come back before Apple was asked, it is sent once more.
-    pub fn wishes_change(&self) {
-        let now = self.clock.now();
-        let mut state = self.state();
-        state.wished = Some(now);
-        let forgotten = std::mem::take(&mut state.left_out);
-        state.untold.extend(forgotten);
     }
 
     /// A device leaves or may leave an MDM server: with it goes what was stored of it.

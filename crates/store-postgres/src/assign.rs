@@ -206,14 +206,18 @@ async fn settle(
     let settled: HashSet<String> = sqlx::query_scalar(
         "-- settle
          WITH locked AS MATERIALIZED (
-             SELECT d.id, s.state, s.reason, s.next_attempt_at, s.profile_uuid
+             SELECT d.id, s.state, s.reason, s.next_attempt_at, s.profile_uuid,
+                 s.state = 'throttled' OR d.assign_reason <> $10 AS settled
              FROM UNNEST($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
                  AS s (serial, state, reason, next_attempt_at, profile_uuid)
              CROSS JOIN LATERAL (
-                 SELECT id, assign_state, sent_epoch, wanted_revision_id FROM devices
+                 SELECT id, assign_state, assign_reason, sent_epoch, wanted_revision_id FROM devices
                  WHERE server_id = $1 AND serial = s.serial LIMIT 1 FOR NO KEY UPDATE
              ) d
-             WHERE d.assign_state = 'sent' AND d.sent_epoch = $2 AND d.wanted_revision_id = $9
+             WHERE d.assign_state = 'sent' AND d.sent_epoch = $2
+                 AND (d.wanted_revision_id = $9 OR d.assign_reason = $10)
+         ), asked_first AS (
+             UPDATE devices d SET next_attempt_at = $8 FROM locked l WHERE d.id = l.id AND NOT l.settled
          )
          UPDATE devices d SET assign_state = CASE WHEN d.hold IS NULL THEN l.state ELSE 'held' END,
              assign_reason = COALESCE(d.hold, l.reason),
@@ -223,7 +227,7 @@ async fn settle(
              profile_uuid = COALESCE(l.profile_uuid, d.profile_uuid),
              profile_status = CASE WHEN l.profile_uuid IS NULL THEN d.profile_status ELSE 'assigned' END,
              profile_assign_time = CASE WHEN l.profile_uuid IS NULL THEN d.profile_assign_time ELSE $8 END
-         FROM locked l WHERE d.id = l.id RETURNING d.serial",
+         FROM locked l WHERE d.id = l.id AND l.settled RETURNING d.serial",
     )
     .bind(lease.server.0)
     .bind(lease.epoch)
@@ -234,6 +238,7 @@ async fn settle(
     .bind(column(settlements, |s| s.profile_uuid.as_ref().map(ProfileUuid::as_str)))
     .bind(to_millis(now))
     .bind(revision.0)
+    .bind(page::ASKED_FIRST)
     .fetch_all(&mut *transaction)
     .await?
     .into_iter()

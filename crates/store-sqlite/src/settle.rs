@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use adelie_model::{AssignState, ProfileUuid, RevisionId, SerialNumber, Timestamp, halt};
 use adelie_store::event;
+use adelie_store::page;
 use adelie_store::{Lease, Settlement};
 use sqlx::Row;
 
@@ -27,9 +28,16 @@ macro_rules! settle_statement {
              profile_assign_time = CASE WHEN ?4 IS NULL THEN profile_assign_time ELSE ?5 END
          -- The plus signs keep SQLite from walking over everything that is sent.
          WHERE server_id = ?6 AND serial IN (SELECT value FROM json_each(?7))
-             AND +assign_state = 'sent' AND +sent_epoch = ?8 AND +wanted_revision_id = ?9"
+             AND +assign_state = 'sent' AND +sent_epoch = ?8
+             AND CASE WHEN assign_reason = ?10 THEN ?1 = 'throttled' ELSE wanted_revision_id = ?9 END"
     };
 }
+
+/// Has Apple asked about devices at `?4` for which the answer to an earlier request means nothing else.
+const ASK_NOW: &str = "-- ask_now
+     UPDATE devices SET next_attempt_at = ?4
+     WHERE server_id = ?1 AND serial IN (SELECT value FROM json_each(?2))
+         AND +assign_state = 'sent' AND +sent_epoch = ?3 AND +assign_reason = ?5";
 
 /// Writes answers, and the events of those that settled a device: what came too late is not told. As a rule all of them
 /// do, and SQLite need not say which.
@@ -74,6 +82,7 @@ async fn try_to_settle(
             Told::All => settle_statement!(),
             Told::Settled => concat!(settle_statement!(), " RETURNING serial"),
         };
+        let listed = to_json("settlements", &serials)?;
         let query = sqlx::query(statement)
             .bind(answer.state.as_str())
             .bind(&answer.reason)
@@ -81,9 +90,10 @@ async fn try_to_settle(
             .bind(answer.profile_uuid.as_ref().map(ProfileUuid::as_str))
             .bind(now.timestamp_millis())
             .bind(lease.server.0)
-            .bind(to_json("settlements", &serials)?)
+            .bind(&listed)
             .bind(lease.epoch)
-            .bind(revision.0);
+            .bind(revision.0)
+            .bind(page::ASKED_FIRST);
         match told {
             Told::All => {
                 if query.execute(&mut *transaction).await?.rows_affected() != serials.len() as u64 {
@@ -94,6 +104,14 @@ async fn try_to_settle(
                 for row in query.fetch_all(&mut *transaction).await? {
                     settled.insert(row.try_get(0)?);
                 }
+                sqlx::query(ASK_NOW)
+                    .bind(lease.server.0)
+                    .bind(&listed)
+                    .bind(lease.epoch)
+                    .bind(now.timestamp_millis())
+                    .bind(page::ASKED_FIRST)
+                    .execute(&mut *transaction)
+                    .await?;
             }
         }
     }

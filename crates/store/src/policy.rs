@@ -9,6 +9,7 @@ use adelie_model::{
 use adelie_rules::{Defaults, Explanation, Finding, OnlyServer, Rule, Rules, Subject};
 
 use crate::configuration::{Configuration, Staged, Version, is_among};
+use crate::page;
 
 /// A revision at Apple, for one MDM server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,7 +191,9 @@ impl Policy {
         }
         // In a pause, those that have it keep it, and so do those of which it is not known whether they have it.
         let assignment = &device.assignment;
-        let has_it = assignment.wanted == Some(staged.revision.id) && assignment.state != AssignState::Due;
+        let has_it = assignment.wanted == Some(staged.revision.id)
+            && assignment.state != AssignState::Due
+            && !page::is_asked_first(assignment);
         (!staged.paused || has_it).then_some(staged)
     }
 }

@@ -71,6 +71,13 @@ const MUTATIONS: &[Mutation] = &[
         replace: "        None => (\n            AssignState::Due,",
     },
     Mutation {
+        name: "doubt-forgotten",
+        about: "that an outcome is open is forgotten when another profile is wanted",
+        file: "crates/store/src/page/decide.rs",
+        find: "    if known == Known::Before && asks_first(before, same_wish) && cool_down.is_none() {",
+        replace: "    if known == Known::Before && asks_first(before, true) && cool_down.is_none() {",
+    },
+    Mutation {
         name: "tombstone-stays",
         about: "a device that comes back stays removed",
         file: "crates/store/src/page/merge.rs",

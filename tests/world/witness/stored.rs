@@ -2,25 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use adelie_model::{AssignState, Device, SerialNumber, ServerId, Timestamp, Trigger};
-use adelie_store::{Lease, RunStart, Settlement};
+use adelie_model::{AssignState, Assignment, Device, RevisionId, SerialNumber, ServerId, Timestamp, Trigger};
+use adelie_store::{Lease, RunStart, Settlement, page};
 
 use super::{Witness, number};
 use crate::executor::Owner;
 
 impl Witness {
-    /// A copy has stored what became of devices, of which those in `before` were sent.
+    /// A copy has stored what became of devices that it had sent for a revision. Those in `before` were `sent`, some of
+    /// them only to be asked about.
     pub fn settled(
         &self,
         copy: Owner,
         lease: &Lease,
+        revision: RevisionId,
         settlements: &[Settlement],
-        before: &[SerialNumber],
+        before: &[Device],
         after: &[Device],
     ) {
         self.see("settlements");
         let server = number(lease.server);
-        for settlement in settlements.iter().filter(|settlement| before.contains(&settlement.serial)) {
+        let wanted = |serial: &SerialNumber| {
+            let waits = |sent: &Assignment| sent.wanted == Some(revision) && sent.reason != page::ASKED_FIRST;
+            before.iter().any(|sent| sent.serial == *serial && waits(&sent.assignment))
+        };
+        for settlement in settlements.iter().filter(|settlement| wanted(&settlement.serial)) {
             let state = after.iter().find(|d| d.serial == settlement.serial).map(|d| d.assignment.state);
             if state != Some(settlement.state) && state != Some(AssignState::Held) {
                 let (serial, wanted) = (&settlement.serial, settlement.state);
@@ -43,8 +49,9 @@ impl Witness {
             return;
         };
         let answer = answers.remove(place);
-        // What was not waited for any more, because another profile is wanted since, is not stored.
-        for serial in answer.throttled.iter().filter(|one| before.iter().any(|sent| sent.as_str() == *one)) {
+        // What was not waited for any more, because it has left or was read back meanwhile, is not stored.
+        let waited_for = |one: &&String| before.iter().any(|sent| sent.serial.as_str() == *one);
+        for serial in answer.throttled.iter().filter(waited_for) {
             state.throttled.insert((server, serial.clone()), answer.until);
         }
         drop(state);

@@ -1,9 +1,11 @@
 //! Claims and settlements.
 
-use adelie_model::{AssignState, ProfileStatus};
+use adelie_model::{AssignState, ProfileName, ProfileStatus};
 use adelie_rules::Scope;
 
-use super::world::{World, at, event, mac, operator, phone, serial, serials, settlement, uuid};
+use super::world::{
+    World, at, event, mac, operator, phone, serial, serials, settlement, showing, told, uuid,
+};
 use super::{Case, Fixture};
 use crate::page::Action;
 use crate::{Claim, DueGroup, PublishOutcome, Settlement};
@@ -80,23 +82,78 @@ pub async fn a_late_settlement_is_left_alone(fixture: &dyn Fixture) -> Case {
     Ok(())
 }
 
-/// An answer to a request for the former wish does not settle the request for the present one.
+/// L24: what was sent for the former wish is heard of before anything is sent for the present one.
 pub async fn a_settlement_is_for_the_revision_that_was_sent(fixture: &dyn Fixture) -> Case {
     let (world, one) = World::with_default(fixture).await?;
-    world.full(vec![phone("A")], 1).await?;
-    assert_eq!(world.claim(&one, 2).await?, [serial("A")]);
+    world.full(["A", "B", "C", "D"].map(phone).into(), 1).await?;
+    assert_eq!(world.claim(&one, 2).await?.len(), 4);
     let two = world.profile("two").await?;
     world.store.set_defaults(world.server, &[(Scope::Any, Some(two.name.clone()))], &operator(3)).await?;
     world.decide_all(3).await?;
-    assert_eq!(world.claim(&two, 4).await?, [serial("A")]);
-    let success = |uuid_of: &str| Settlement {
+    assert!(world.claim(&two, 4).await?.is_empty(), "the answer is on its way");
+    assert!(world.store.to_read_back(&world.lease, at(4), 10).await?.is_empty());
+    let success = |text: &str, uuid_of: &str| Settlement {
         profile_uuid: Some(uuid(uuid_of)),
-        ..settlement(&serial("A"), AssignState::Assigned)
+        ..settlement(&serial(text), AssignState::Assigned)
     };
-    world.store.settle(&world.lease, one.id, &[success("UUID-1")], at(5)).await?;
-    assert_eq!(world.state("A").await?, AssignState::Sent);
-    world.store.settle(&world.lease, two.id, &[success("UUID-2")], at(6)).await?;
+    let failed =
+        Settlement { next_attempt_at: Some(at(3600)), ..settlement(&serial("B"), AssignState::Failed) };
+    let throttled =
+        Settlement { next_attempt_at: Some(at(9000)), ..settlement(&serial("C"), AssignState::Throttled) };
+    world.store.settle(&world.lease, one.id, &[success("A", "UUID-1"), failed, throttled], at(5)).await?;
+    let outcomes = told(fixture).await.into_iter().filter(|event| event.kind.starts_with("assignment."));
+    let mut kinds: Vec<_> = outcomes.map(|event| event.kind).collect();
+    kinds.sort();
+    assert_eq!(kinds, ["assignment.throttled"], "of the others Apple is asked");
+    let c = world.device("C").await?.assignment;
+    assert_eq!(
+        (c.state, c.next_attempt_at, c.wanted),
+        (AssignState::Throttled, Some(at(9000)), Some(two.id))
+    );
+    assert_eq!(world.store.to_read_back(&world.lease, at(5), 10).await?, serials(["A", "B"]));
+    assert_eq!(world.state("D").await?, AssignState::Sent, "nothing was heard of it");
+
+    world.read_back([phone("A"), phone("B")], 6).await?;
+    assert_eq!(world.claim(&two, 6).await?, serials(["A", "B"]));
+    world.store.settle(&world.lease, one.id, &[success("A", "UUID-1")], at(7)).await?;
+    assert_eq!(world.state("A").await?, AssignState::Sent, "what comes too late is left alone");
+    world.store.settle(&world.lease, two.id, &[success("A", "UUID-2")], at(8)).await?;
     assert_eq!(world.device("A").await?.actual.profile_uuid, Some(uuid("UUID-2")));
+    assert_eq!(world.state("A").await?, AssignState::Assigned);
+    Ok(())
+}
+
+/// L24: a wish that changes and comes back, a hold and the lack of a wish do not make anybody forget that it is open what
+/// became of a request: Apple is asked before the device is sent again.
+pub async fn an_open_outcome_outlasts_a_changed_wish(fixture: &dyn Fixture) -> Case {
+    let (world, one) = World::with_default(fixture).await?;
+    world.full(vec![phone("A"), phone("B")], 1).await?;
+    world.claim(&one, 2).await?;
+    let left_out = |text: &str| Settlement {
+        next_attempt_at: Some(at(3600)),
+        ..settlement(&serial(text), AssignState::Failed)
+    };
+    world.settle(&[left_out("A"), left_out("B")], 3).await?;
+    let wish = async |name: Option<ProfileName>, seconds| -> Case {
+        world.store.set_defaults(world.server, &[(Scope::Any, name)], &operator(seconds)).await?;
+        world.decide_all(seconds).await?;
+        Ok(())
+    };
+    let b = serials(["B"]);
+    world.store.operate(world.server, &b, &Action::Hold { reason: String::new() }, &operator(4)).await?;
+    wish(None, 5).await?;
+    assert_eq!(
+        (world.state("A").await?, world.state("B").await?),
+        (AssignState::Unmatched, AssignState::Held)
+    );
+    wish(Some(one.name.clone()), 6).await?;
+    world.store.operate(world.server, &b, &Action::Unhold, &operator(7)).await?;
+    assert!(world.claim(&one, 8).await?.is_empty());
+    assert_eq!(world.store.to_read_back(&world.lease, at(8), 10).await?, serials(["A", "B"]));
+    let shows = showing(phone("A"), ProfileStatus::Assigned, "UUID-1");
+    world.publish(&one, "UUID-1").await?;
+    world.read_back([shows, phone("B")], 9).await?;
+    assert_eq!((world.state("A").await?, world.state("B").await?), (AssignState::Assigned, AssignState::Due));
     Ok(())
 }
 

@@ -283,6 +283,7 @@ macro_rules! contract_tests {
                 a_claim_takes_no_more_than_its_limit,
                 a_late_settlement_is_left_alone,
                 a_settlement_is_for_the_revision_that_was_sent,
+                an_open_outcome_outlasts_a_changed_wish,
                 a_throttled_device_waits_for_its_time,
                 attempts_are_counted_until_success,
                 what_was_not_sent_is_given_back,
@@ -307,7 +308,7 @@ macro_rules! contract_tests {
                 a_changed_default_decides_all_in_batches,
                 a_new_change_begins_the_deciding_anew,
                 a_default_taken_away_leaves_devices_unmatched,
-                a_changed_wish_overtakes_what_was_sent,
+                a_changed_wish_does_not_overtake_what_was_sent,
             }
             devices {
                 paging_walks_all_exactly_once,

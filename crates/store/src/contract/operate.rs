@@ -85,7 +85,12 @@ pub async fn a_sent_device_is_held_once_it_is_settled(fixture: &dyn Fixture) -> 
     assert_eq!(world.state("A").await?, AssignState::Assigned);
     let b = world.device("B").await?.assignment;
     assert_eq!((b.state, b.next_attempt_at), (AssignState::Throttled, Some(at(9000))));
-    assert_eq!(world.state("C").await?, AssignState::Due);
+    let to_read_back = world.store.to_read_back(&world.lease, at(5), 10).await?;
+    assert_eq!(
+        (world.state("C").await?, to_read_back),
+        (AssignState::Sent, vec![serial("C")]),
+        "asked first"
+    );
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::NewEvent;
 use crate::Settlement;
-use crate::page::has_drifted;
+use crate::page::{has_drifted, is_asked_first};
 
 /// Details of a device that came.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -266,7 +266,8 @@ pub(crate) fn read_back(before: &Device, after: &Device) -> Option<NewEvent> {
             Some(NewEvent::of_device(serial(), "drift.detected", &details))
         }
         (Sent | Failed | Throttled, Assigned | Pushed) => {
-            let answer = if was.state == Sent { "the answer was lost" } else { "it was not confirmed" };
+            let lost = was.state == Sent && !is_asked_first(was);
+            let answer = if lost { "the answer was lost" } else { "it was not confirmed" };
             let details = AssignmentSucceeded {
                 revision: is.wanted,
                 reason: format!("{answer}; Apple shows the profile when asked"),
@@ -275,6 +276,8 @@ pub(crate) fn read_back(before: &Device, after: &Device) -> Option<NewEvent> {
             };
             Some(NewEvent::of_device(serial(), "assignment.succeeded", &details))
         }
+        // What was sent for a former wish is wanted no more.
+        (Sent, Due) if is_asked_first(was) => None,
         (Sent, Due) => {
             let details = AssignmentOutcome {
                 revision: is.wanted,

@@ -6,11 +6,13 @@ use crate::{Policy, Wanted};
 /// The reason of a device of which an event says otherwise that may be an old one that came again.
 pub(super) const IN_DOUBT: &str = "an event came again that says otherwise; Apple is asked";
 
+/// The reason of a device that is `sent` only because it is open what became of what was sent before: another profile is
+/// wanted since, it was held, or it has left and come back. Nothing was sent for the present wish.
+pub const ASKED_FIRST: &str = "Apple is asked what it shows before anything is sent again";
+
 /// What may be concluded from the stored assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing: the device is new or back (field lesson L10).
-    Nothing,
     /// It stands as stored; a `sent` device's outcome is still open.
     Before,
     /// Apple was asked after the sending, so that a `sent` device's outcome is what Apple shows.
@@ -35,24 +37,40 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
         rule,
     };
     // Apple counts by device, so that a cool-down outlasts a changed wish, no wish at all, and a hold.
-    let cool_down =
-        before.next_attempt_at.filter(|until| known != Known::Nothing && *until > now).filter(|_| {
-            matches!(before.state, AssignState::Throttled | AssignState::Held | AssignState::Unmatched)
-        });
+    let cool_down = before.next_attempt_at.filter(|until| *until > now).filter(|_| {
+        matches!(before.state, AssignState::Throttled | AssignState::Held | AssignState::Unmatched)
+    });
+    // That it is not known what Apple shows outlasts a hold and the lack of a wish as well: by the attempts.
+    let attempts = u32::from(known == Known::Before && is_in_doubt(before));
     if let Some(reason) = &device.hold {
         // What has been sent has to be heard of first; only then it is held.
         return match before.state {
             AssignState::Sent if known == Known::Before => before.clone(),
-            _ => Assignment { next_attempt_at: cool_down, ..settled(AssignState::Held, reason.clone()) },
+            _ => Assignment {
+                next_attempt_at: cool_down,
+                attempts,
+                ..settled(AssignState::Held, reason.clone())
+            },
         };
     }
     if wanted.is_none() {
         return Assignment {
             next_attempt_at: cool_down,
+            attempts,
             ..settled(AssignState::Unmatched, because.into_owned())
         };
     }
-    let same_wish = known != Known::Nothing && before.wanted == wanted;
+    let same_wish = before.wanted == wanted;
+    // What we have sent for another wish may have arrived or not, and news may be older than it. Only Apple can tell
+    // whether the present wish is fulfilled, and without that it might be sent needlessly (field lessons L24, L29).
+    if known == Known::Before && asks_first(before, same_wish) && cool_down.is_none() {
+        let at = match before.state {
+            // The answer may still be on its way.
+            AssignState::Sent => before.next_attempt_at,
+            _ => Some(now),
+        };
+        return Assignment { next_attempt_at: at, ..settled(AssignState::Sent, ASKED_FIRST.to_owned()) };
+    }
     // What is stored is as wanted, and yet it may not be so any more: only Apple can tell.
     if same_wish
         && known == Known::Before
@@ -62,20 +80,6 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
         return Assignment { rule, ..before.clone() };
     }
     if let Some(state) = as_wanted(device, uuid) {
-        // What seems to have drifted is known by news that may be older than our own assignment. It is no reason to
-        // repair, and none to believe that a new wish has come true.
-        let news_only = before.state == AssignState::Drifted && before.next_attempt_at.is_some();
-        if news_only && known == Known::Before && !same_wish && policy.drift == DriftMode::Repair {
-            let reason = IN_DOUBT.to_owned();
-            return Assignment {
-                state: AssignState::Drifted,
-                reason,
-                attempts: 0,
-                next_attempt_at: Some(now),
-                wanted,
-                rule,
-            };
-        }
         return settled(state, because.into_owned());
     }
     if same_wish {
@@ -121,7 +125,10 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
             | AssignState::Removed => {}
         }
     }
-    match cool_down {
+    // One that is over ends with the read-back.
+    let throttled =
+        before.next_attempt_at.filter(|_| known == Known::Before && before.state == AssignState::Throttled);
+    match cool_down.or(throttled) {
         Some(until) => Assignment {
             state: AssignState::Throttled,
             reason: "Apple takes no assignment for this device for now, because there were many".to_owned(),
@@ -144,6 +151,38 @@ pub fn decide(device: &Device, policy: &Policy, known: Known, now: Timestamp) ->
             rule,
         },
     }
+}
+
+/// Whether it is not known for certain what Apple shows for a device.
+fn is_in_doubt(assignment: &Assignment) -> bool {
+    match assignment.state {
+        AssignState::Sent | AssignState::Failed | AssignState::Throttled | AssignState::NotAccessible => true,
+        AssignState::Drifted => assignment.next_attempt_at.is_some(),
+        AssignState::Held | AssignState::Unmatched => assignment.attempts > 0,
+        AssignState::Due | AssignState::Assigned | AssignState::Pushed | AssignState::Removed => false,
+    }
+}
+
+/// Whether Apple is asked what it shows before this device is sent for the present wish.
+fn asks_first(before: &Assignment, same_wish: bool) -> bool {
+    match before.state {
+        AssignState::Sent => !same_wish || is_asked_first(before),
+        AssignState::Failed | AssignState::NotAccessible | AssignState::Drifted => {
+            !same_wish && is_in_doubt(before)
+        }
+        AssignState::Held | AssignState::Unmatched => is_in_doubt(before),
+        // What is throttled is read back as well, when its time has come.
+        AssignState::Throttled
+        | AssignState::Due
+        | AssignState::Assigned
+        | AssignState::Pushed
+        | AssignState::Removed => false,
+    }
+}
+
+/// Whether nothing was sent for the present wish of a `sent` device; see [`ASKED_FIRST`].
+pub(crate) fn is_asked_first(assignment: &Assignment) -> bool {
+    assignment.state == AssignState::Sent && assignment.reason == ASKED_FIRST
 }
 
 /// How long a device waits whose request has had no clear answer. The first time it is sent again at once; an

@@ -164,7 +164,7 @@ pub(super) fn added(context: &PageContext, record: Record, policy: &Policy) -> D
     fresh(context, record, digest, policy, None)
 }
 
-/// A device that is new here, or back: whatever was remembered of its assignment is forgotten.
+/// A device that is new here, or back: whatever was remembered of its assignment is forgotten (field lesson L10).
 fn fresh(
     context: &PageContext,
     record: Record,
@@ -186,15 +186,16 @@ fn fresh(
         hold: before.and_then(|b| b.hold.clone()),
         tags: before.map(|b| b.tags.clone()).unwrap_or_default(),
         assignment: Assignment {
-            state: AssignState::Due,
+            state: AssignState::Unmatched,
             reason: String::new(),
-            attempts: 0,
-            next_attempt_at: Some(context.now),
+            // But for a request of the former stay that may still be under way.
+            attempts: before.map_or(0, |before| before.assignment.attempts),
+            next_attempt_at: None,
             wanted: None,
             rule: None,
         },
     };
-    device.assignment = decide(&device, policy, Known::Nothing, context.now);
+    device.assignment = decide(&device, policy, Known::Before, context.now);
     device
 }
 
@@ -205,7 +206,12 @@ pub(super) fn removed(device: Device, reason: Cow<'static, str>, now: Timestamp)
         assignment: Assignment {
             state: AssignState::Removed,
             reason: reason.into_owned(),
-            attempts: 0,
+            // Should it come back before its request is answered, Apple is asked what the answer is about.
+            attempts: match device.assignment.state {
+                AssignState::Sent => 1,
+                AssignState::Removed => device.assignment.attempts,
+                _ => 0,
+            },
             next_attempt_at: None,
             wanted: None,
             rule: None,

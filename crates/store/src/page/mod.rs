@@ -19,7 +19,8 @@ use std::collections::{HashMap, HashSet};
 use adelie_model::{Counts, Device, RunId, SerialNumber, ServerId, SyncPhase, Timestamp};
 
 pub use ahead::{Ready, send_ahead};
-pub use decide::{Known, decide, has_drifted};
+pub(crate) use decide::is_asked_first;
+pub use decide::{ASKED_FIRST, Known, decide, has_drifted};
 pub use group::{GroupPlan, plan_group};
 pub use intended::{Answer, Intended, intend};
 pub use operate::{Action, Operated, Outcome, operate};

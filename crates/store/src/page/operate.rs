@@ -3,7 +3,7 @@
 use adelie_model::{AssignState, Assignment, Device, DriftMode, SerialNumber, Tag};
 
 use super::merge::removed;
-use super::{Known, decide};
+use super::{ASKED_FIRST, Known, decide, is_asked_first};
 use crate::event::{DeviceHeld, DeviceRemoved, DeviceRetried, DeviceTagged, DeviceUnheld, NewEvent};
 use crate::{Operator, Policy};
 
@@ -177,6 +177,7 @@ fn retried(
         AssignState::Assigned | AssignState::Pushed => {
             Err(Outcome::Unchanged("Apple already shows the wanted profile"))
         }
+        AssignState::Sent if is_asked_first(before) => Err(Outcome::Unchanged(ASKED_FIRST)),
         AssignState::Sent => Err(Outcome::Unchanged("it has just been sent, and Apple's answer is awaited")),
         AssignState::Unmatched => Err(Outcome::Refused(
             "no default gives it a profile: set one with `adelie server set NAME --default any=PROFILE`"

@@ -107,6 +107,9 @@ fn in_a_pause_nobody_else_gets_it_and_nobody_loses_it() {
     assert_eq!(revision(AssignState::Sent, 12), Some(RevisionId(12)), "it may have it");
     assert_eq!(revision(AssignState::Due, 12), Some(RevisionId(11)));
     assert_eq!(revision(AssignState::Assigned, 11), Some(RevisionId(11)));
+    let mut asked = device(&serial, &["lab"], Some(12), AssignState::Sent);
+    asked.assignment.reason = page::ASKED_FIRST.to_owned();
+    assert_eq!(paused.wanted(&asked).revision, Some(RevisionId(11)), "it was not sent for it");
 }
 
 #[test]

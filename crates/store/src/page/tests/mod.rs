@@ -264,8 +264,9 @@ fn a_cool_down_is_never_shortened() {
     let changed = decide(&throttled, &policy(Some(WANTED)), Known::Before, at(200));
     assert_eq!((changed.state, changed.wanted), (AssignState::Throttled, Some(WANTED)));
     assert_eq!(changed.next_attempt_at, Some(at(5000)));
-    let over = decide(&throttled, &policy(Some(WANTED)), Known::Before, at(5000));
-    assert_eq!((over.state, over.attempts, over.next_attempt_at), (AssignState::Due, 0, Some(at(5000))));
+    let over = Device { assignment: changed, ..throttled };
+    let over = |known| decide(&over, &policy(Some(WANTED)), known, at(5000)).state;
+    assert_eq!((over(Known::Before), over(Known::ReadBack)), (AssignState::Throttled, AssignState::Due));
 }
 
 /// L24: once its time has come, Apple is asked what it shows; only then it is due, or as wanted already.
@@ -300,7 +301,7 @@ fn a_device_out_of_reach_waits_for_its_read_back() {
 /// L25: a changed wish is due at once, also for devices that were as wanted.
 #[test]
 fn a_changed_wish_is_due_at_once() {
-    for state in [AssignState::Assigned, AssignState::Sent, AssignState::Failed, AssignState::Drifted] {
+    for state in [AssignState::Assigned, AssignState::Pushed, AssignState::Due] {
         let shelf = Shelf::with(state, WANTED);
         let devices: Vec<_> = shelf.devices.into_values().collect();
         let changed = decide_anew(devices.clone(), &policy(Some(OTHER)), at(300));
@@ -311,6 +312,70 @@ fn a_changed_wish_is_due_at_once() {
         let none = decide_anew(devices, &policy(None), at(300));
         assert_eq!((none[0].assignment.state, none[0].assignment.wanted), (AssignState::Unmatched, None));
     }
+}
+
+/// L24, L29: while it is open what Apple shows, a changed wish is asked about first, at once unless an answer is on its way;
+/// also when the former wish comes back, and when a hold or no wish at all was between.
+#[test]
+fn a_changed_wish_does_not_close_what_is_open() {
+    let states = [AssignState::Sent, AssignState::Failed, AssignState::NotAccessible, AssignState::Drifted];
+    for state in states {
+        let device = Shelf::with(state, WANTED).device("A").clone();
+        let decided = |device: &Device, wish, known| Device {
+            assignment: decide(device, &policy(wish), known, at(300)),
+            ..device.clone()
+        };
+        let facts = |device: &Device| {
+            let assignment = &device.assignment;
+            (assignment.state, assignment.wanted, assignment.attempts, assignment.next_attempt_at)
+        };
+        let asked_at = Some(at(if state == AssignState::Sent { 5000 } else { 300 }));
+        let changed = decided(&device, Some(OTHER), Known::Before);
+        assert_eq!(facts(&changed), (AssignState::Sent, Some(OTHER), 0, asked_at), "{state}");
+        assert_eq!(decided(&changed, Some(OTHER), Known::Before), changed, "{state}: until Apple was asked");
+        let back = decided(&changed, Some(WANTED), Known::Before);
+        assert_eq!(facts(&back), (AssignState::Sent, Some(WANTED), 0, asked_at), "{state}");
+        let known = decided(&back, Some(WANTED), Known::ReadBack);
+        assert_eq!(facts(&known), (AssignState::Due, Some(WANTED), 0, Some(at(300))), "{state}");
+
+        let between = decided(&device, None, Known::Before);
+        assert_eq!(facts(&between), (AssignState::Unmatched, None, 1, None), "{state}");
+        let between = decided(&between, None, Known::Before);
+        let back = decided(&between, Some(WANTED), Known::Before);
+        assert_eq!(facts(&back), (AssignState::Sent, Some(WANTED), 0, Some(at(300))), "{state}");
+        let known = decided(&between, None, Known::ReadBack);
+        assert_eq!(
+            decided(&known, Some(WANTED), Known::Before).assignment.state,
+            AssignState::Due,
+            "{state}"
+        );
+    }
+    // What was held is asked about as well, if it was open what Apple shows; `sent` is heard of before it is held.
+    for (state, after) in [
+        (AssignState::Failed, AssignState::Sent),
+        (AssignState::Assigned, AssignState::Due),
+        (AssignState::Due, AssignState::Due),
+    ] {
+        let mut device = Shelf::with(state, WANTED).device("A").clone();
+        device.hold = Some("held by anna".to_owned());
+        device.assignment = decide(&device, &policy(Some(WANTED)), Known::Before, at(300));
+        assert_eq!(device.assignment.state, AssignState::Held);
+        device.hold = None;
+        let free = decide(&device, &policy(Some(WANTED)), Known::Before, at(300));
+        assert_eq!(free.state, after, "{state}");
+    }
+}
+
+/// What a device shows by news is no sign that a new wish has come true, while it is open what was sent.
+#[test]
+fn a_wish_that_comes_back_is_not_believed_to_be_fulfilled() {
+    let mut shelf = Shelf::with(AssignState::Failed, OTHER);
+    shelf.device_mut("A").actual = showing(record("A", None), ProfileStatus::Assigned, "W").actual;
+    let decided = decide(shelf.device("A"), &policy(Some(WANTED)), Known::Before, at(300));
+    assert_eq!((decided.state, decided.wanted), (AssignState::Sent, Some(WANTED)));
+    shelf.device_mut("A").assignment = decided;
+    let known = |known| decide(shelf.device("A"), &policy(Some(WANTED)), known, at(301)).state;
+    assert_eq!((known(Known::Before), known(Known::ReadBack)), (AssignState::Sent, AssignState::Assigned));
 }
 
 /// L24: news of drift may be old, so that a new wish is not taken for come true by them.
@@ -325,7 +390,7 @@ fn a_wish_that_news_of_drift_would_fulfil_is_asked_about() {
     other.published.insert(OTHER, uuid("ELSE").expect("a UUID"));
     let changed = decide_anew(vec![shelf.device("A").clone()], &other, at(300)).remove(0);
     let assignment = &changed.assignment;
-    assert_eq!((assignment.state, assignment.wanted), (AssignState::Drifted, Some(OTHER)));
+    assert_eq!((assignment.state, assignment.wanted), (AssignState::Sent, Some(OTHER)));
     assert_eq!(assignment.next_attempt_at, Some(at(300)));
     assert_eq!(decide(&changed, &other, Known::Before, at(301)), *assignment, "until Apple was asked");
     assert_eq!(decide(&changed, &other, Known::ReadBack, at(301)).state, AssignState::Assigned);
@@ -356,6 +421,25 @@ fn a_device_that_is_back_is_assigned_again() {
     assert_eq!((device.assignment.state, device.assignment.attempts), (AssignState::Due, 0));
     assert_eq!((device.removed_at, device.first_seen_at), (None, first_seen));
     assert_eq!(device.actual.profile_uuid, None);
+}
+
+/// L24: of a device that comes back while a request of its former stay may be under way, Apple is asked first: the answer
+/// may be about either.
+#[test]
+fn a_device_that_is_back_while_it_is_sent_is_asked_about() {
+    let mut shelf = Shelf::with(AssignState::Sent, WANTED);
+    shelf.commit(Source::Changes, &[record("A", Some((OpType::Deleted, 6)))]);
+    let gone = shelf.device("A").clone();
+    assert_eq!(remove(gone.clone(), "again", at(9999)).assignment.attempts, gone.assignment.attempts);
+    shelf.commit(
+        Source::Changes,
+        &[showing(record("A", Some((OpType::Added, 7))), ProfileStatus::Assigned, "W")],
+    );
+    let asked = &shelf.device("A").assignment;
+    assert_eq!((asked.state, asked.wanted), (AssignState::Sent, Some(WANTED)));
+    assert_eq!((asked.reason.as_str(), asked.next_attempt_at), (ASKED_FIRST, Some(at(shelf.now))));
+    shelf.commit(Source::ReadBack, &[record("A", None)]);
+    assert_eq!(shelf.state("A"), AssignState::Due);
 }
 
 /// L11: a device that left and came back within a second stays when its deletion is delivered again; Apple is asked.

@@ -59,7 +59,8 @@ fn every_action_has_an_answer_in_every_state() {
     ];
     let table = [
         (Unmatched, ["held", "unchanged", "refused", "refused", "removed"]),
-        (Held, ["held", "due", "refused", "refused", "removed"]),
+        // Held while it was open what Apple shows.
+        (Held, ["held", "sent", "refused", "refused", "removed"]),
         (Due, ["held", "unchanged", "due", "due", "removed"]),
         (Sent, ["sent", "unchanged", "unchanged", "unchanged", "removed"]),
         (Assigned, ["held", "unchanged", "unchanged", "unchanged", "removed"]),
@@ -112,7 +113,7 @@ fn a_cool_down_outlasts_a_hold() {
     assert_eq!((free.assignment.state, free.hold.as_ref()), (AssignState::Throttled, None));
     assert_eq!(free.assignment.next_attempt_at, Some(at(5000)));
     let free = done(&held, &Action::Unhold, 5000);
-    assert_eq!((free.assignment.state, free.assignment.next_attempt_at), (AssignState::Due, Some(at(5000))));
+    assert_eq!((free.assignment.state, free.assignment.next_attempt_at), (AssignState::Sent, Some(at(5000))));
 }
 
 /// A hold keeps whatever news, default or read-back there is from assigning the device.

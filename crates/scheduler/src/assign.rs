@@ -389,6 +389,8 @@ async fn send_batch(
     }
     let outcome = send(job, &claims, uuid).await?;
     if let Outcome::Settled(settlements) = &outcome {
+        let throttled = settlements.iter().filter(|one| one.state == AssignState::Throttled);
+        job.ready.forget(&throttled.map(|one| &one.serial).collect());
         store.settle(&job.lease, revision, settlements, job.now()).await?;
     }
     Ok((claims, outcome))

@@ -1,6 +1,6 @@
 //! Devices that the transaction of a page has made `sent` and that no request has taken yet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use adelie_model::{RevisionId, SerialNumber, Timestamp};
@@ -89,6 +89,15 @@ impl Ready {
         queue.drain(..batch).map(|(_, claim)| claim).collect()
     }
 
+    /// Takes out devices that Apple does not take now: of a device that left and came back while its request was under way,
+    /// the answer is about both.
+    pub(crate) fn forget(&self, throttled: &HashSet<&SerialNumber>) {
+        for queue in self.lock().by_revision.values_mut() {
+            queue.retain(|(_, claim)| !throttled.contains(&claim.serial));
+        }
+        self.taken.notify_one();
+    }
+
     /// Takes all, because they are not to be sent now.
     pub(crate) fn take_back(&self, revision: Option<RevisionId>) -> Vec<SerialNumber> {
         let mut waiting = self.lock();
@@ -147,6 +156,17 @@ mod tests {
         waiting.add(ready(1, 5), at(100));
         waiting.add(ready(1, 7), at(200));
         assert_eq!(waiting.take(RevisionId(1), true, at(100)).len(), 7);
+    }
+
+    /// L21: a device that came back while its former stay's request was under way is throttled as well.
+    #[test]
+    fn what_apple_throttles_meanwhile_is_not_sent() {
+        let waiting = Ready::default();
+        waiting.add(ready(1, 3), at(100));
+        let throttled = SerialNumber::from_apple("R1N1".to_owned());
+        waiting.forget(&HashSet::from([&throttled]));
+        let left = waiting.take(RevisionId(1), true, at(0));
+        assert_eq!(left.iter().map(|claim| claim.serial.as_str()).collect::<Vec<_>>(), ["R1N0", "R1N2"]);
     }
 
     #[test]

@@ -97,8 +97,8 @@ pub trait AssignStore: Send + Sync {
     /// Stores what became of devices that were sent for a revision under this lease, with the events of
     /// [`event::settled`](crate::event::settled). Devices that are no longer `sent` for it (removed meanwhile, or
     /// already sent for another revision) are left alone; those that an operator holds become `held`. Those that
-    /// are to be asked about first ([`ASKED_FIRST`](crate::page::ASKED_FIRST)), because another profile is wanted since or
-    /// they have left and come back, remember how long Apple throttles them; else they are read back at once.
+    /// are to be asked about first ([`ASKED_FIRST`](crate::page::ASKED_FIRST)), because another profile is wanted since,
+    /// remember how long Apple throttles them; else they are read back at once.
     async fn settle(
         &self,
         lease: &Lease,

@@ -7,7 +7,7 @@ use crate::{Policy, Wanted};
 pub(super) const IN_DOUBT: &str = "an event came again that says otherwise; Apple is asked";
 
 /// The reason of a device that is `sent` only because it is open what became of what was sent before: another profile is
-/// wanted since, it was held, or it has left and come back. Nothing was sent for the present wish.
+/// wanted since, or it was held. Nothing was sent for the present wish.
 pub const ASKED_FIRST: &str = "Apple is asked what it shows before anything is sent again";
 
 /// What may be concluded from the stored assignment.

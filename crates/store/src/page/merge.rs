@@ -188,8 +188,7 @@ fn fresh(
         assignment: Assignment {
             state: AssignState::Unmatched,
             reason: String::new(),
-            // But for a request of the former stay that may still be under way.
-            attempts: before.map_or(0, |before| before.assignment.attempts),
+            attempts: 0,
             next_attempt_at: None,
             wanted: None,
             rule: None,
@@ -206,12 +205,7 @@ pub(super) fn removed(device: Device, reason: Cow<'static, str>, now: Timestamp)
         assignment: Assignment {
             state: AssignState::Removed,
             reason: reason.into_owned(),
-            // Should it come back before its request is answered, Apple is asked what the answer is about.
-            attempts: match device.assignment.state {
-                AssignState::Sent => 1,
-                AssignState::Removed => device.assignment.attempts,
-                _ => 0,
-            },
+            attempts: 0,
             next_attempt_at: None,
             wanted: None,
             rule: None,

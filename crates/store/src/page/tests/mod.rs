@@ -423,25 +423,6 @@ fn a_device_that_is_back_is_assigned_again() {
     assert_eq!(device.actual.profile_uuid, None);
 }
 
-/// L24: of a device that comes back while a request of its former stay may be under way, Apple is asked first: the answer
-/// may be about either.
-#[test]
-fn a_device_that_is_back_while_it_is_sent_is_asked_about() {
-    let mut shelf = Shelf::with(AssignState::Sent, WANTED);
-    shelf.commit(Source::Changes, &[record("A", Some((OpType::Deleted, 6)))]);
-    let gone = shelf.device("A").clone();
-    assert_eq!(remove(gone.clone(), "again", at(9999)).assignment.attempts, gone.assignment.attempts);
-    shelf.commit(
-        Source::Changes,
-        &[showing(record("A", Some((OpType::Added, 7))), ProfileStatus::Assigned, "W")],
-    );
-    let asked = &shelf.device("A").assignment;
-    assert_eq!((asked.state, asked.wanted), (AssignState::Sent, Some(WANTED)));
-    assert_eq!((asked.reason.as_str(), asked.next_attempt_at), (ASKED_FIRST, Some(at(shelf.now))));
-    shelf.commit(Source::ReadBack, &[record("A", None)]);
-    assert_eq!(shelf.state("A"), AssignState::Due);
-}
-
 /// L11: a device that left and came back within a second stays when its deletion is delivered again; Apple is asked.
 #[test]
 fn a_deletion_that_comes_again_takes_no_device_away() {

@@ -65,7 +65,7 @@ fn every_world_comes_right() {
 /// What once was wrong stays right.
 #[test]
 fn what_went_wrong_before_goes_right() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("world/reproductions");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("reproductions");
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .expect("the folder of reproductions")
         .map(|entry| entry.expect("an entry").path())

@@ -36,6 +36,7 @@ const ARROWS: &[(&str, Below)] = &[
     ("adelie-simulator", Only(&["adelie-model", "adelie-dep"])),
     ("adelie", Anything),
     ("adelie-tests", Anything),
+    ("adelie-world", Anything),
     ("xtask", Only(&[])),
 ];
 

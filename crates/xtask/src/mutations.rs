@@ -175,9 +175,7 @@ pub(crate) fn run(context: &Context, only: Option<&str>) -> Result<()> {
     let tree = target.join("tree");
     copy_tree(&context.root, &tree)?;
     if !world_passes(&tree, &target)? {
-        bail!(
-            "the simulated world fails without any mutation\nhint: run `cargo test -p adelie-tests --test world`"
-        );
+        bail!("the simulated world fails without any mutation\nhint: run `cargo test -p adelie-world`");
     }
     let mut survivors = Vec::new();
     say("| Mutation | What it makes the engine do | Caught | Seconds |\n|---|---|---|---:|");
@@ -232,7 +230,7 @@ fn world_passes(tree: &Path, target: &Path) -> Result<bool> {
             .status();
         Ok(status.context("cargo does not start")?.success())
     };
-    let test = ["test", "--locked", "-p", "adelie-tests", "--test", "world"];
+    let test = ["test", "--locked", "-p", "adelie-world"];
     if !cargo(&[&test[..], &["--no-run"]].concat())? {
         bail!("the mutated tree does not compile\nhint: look at {}", tree.display());
     }

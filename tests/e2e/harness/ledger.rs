@@ -41,10 +41,13 @@ impl Ledger {
                     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut sqlite(path).await).await;
                     rows.expect("rows").iter().map(texts).collect()
                 }
-                Self::Postgres(url) => {
+                Self::Postgres(url) => loop {
                     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut postgres(url).await).await;
-                    rows.expect("rows").iter().map(texts).collect()
-                }
+                    // A look at several tables and a migration of them may wait for each other. PostgreSQL ends one of them.
+                    if !rows.as_ref().is_err_and(is_deadlock) {
+                        break rows.expect("rows").iter().map(texts).collect();
+                    }
+                },
             }
         })
     }
@@ -169,4 +172,8 @@ where
     R::Database: Database,
 {
     (0..row.len()).map(|place| row.get::<Option<String>, _>(place).unwrap_or_default()).collect()
+}
+
+fn is_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01")
 }

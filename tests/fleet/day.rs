@@ -1,11 +1,14 @@
 //! Simulated time, second by second.
 
 use std::collections::HashMap;
+use std::io::Write;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use adelie_model::{Clock, RunOutcome, ServerId, Timestamp};
 use adelie_scheduler::{Report, WorkError};
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +34,16 @@ pub struct Day {
     pub memory: Vec<u64>,
     /// Real seconds for the first syncs, with every device assigned.
     pub import_seconds: f64,
-    /// Real seconds for the rest.
+    /// Simulated seconds after the first syncs.
+    pub lived: u64,
+    /// Real seconds for them.
     pub day_seconds: f64,
 }
 
-/// Lets every server sync for the first time, and then lives through the hours.
+/// Lets every server sync for the first time, and then lives through the hours, or as many of them as there are until
+/// somebody interrupts.
 pub async fn live(fleet: &Fleet, hours: u32) -> anyhow::Result<Day> {
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     let mut day = Day { by_copy: vec![0; fleet.copies.len()], ..Day::default() };
     let began = Instant::now();
     while tick(fleet, &mut Day::default()).await? > 0 {}
@@ -45,11 +52,15 @@ pub async fn live(fleet: &Fleet, hours: u32) -> anyhow::Result<Day> {
     day.memory.push(memory()?);
     let began = Instant::now();
     // The first beats come within one and a half intervals and are no part of the schedule yet.
-    for second in 0..u64::from(hours) * 3600 {
+    while day.lived < u64::from(hours) * 3600 && (&mut interrupt).now_or_never().is_none() {
         fleet.clock.advance(Duration::from_secs(1));
         tick(fleet, &mut day).await?;
-        if second % 3600 == 3599 {
-            day.memory.push(memory()?);
+        day.lived += 1;
+        if day.lived.is_multiple_of(3600) {
+            let memory = memory()?;
+            day.memory.push(memory);
+            let (hour, real) = (day.lived / 3600, began.elapsed().as_secs());
+            writeln!(std::io::stderr(), "hour {hour} of {hours}: {} syncs, {memory} MiB, {real} s", day.syncs)?;
         }
     }
     day.day_seconds = began.elapsed().as_secs_f64();

@@ -15,7 +15,8 @@ use clap::Parser;
 use crate::fleet::Fleet;
 
 /// Lets copies of the engine work on many MDM servers through simulated time, second by second, and tells whether every
-/// sync came on time, how the starts were spread, how long an idle look for work takes, and how the memory behaves.
+/// sync came on time, how the starts were spread, how long an idle look for work takes, and how the memory behaves. Ctrl-C
+/// ends it with what has been seen until then.
 #[derive(Debug, Parser)]
 #[command(name = "fleet", max_term_width = 100)]
 struct Args {
@@ -50,5 +51,5 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let url = cluster.new_database()?;
     let fleet = Fleet::new(&url, args.servers, args.devices, args.copies).await?;
     let day = day::live(&fleet, args.hours).await?;
-    report::print(args.servers, args.devices, args.copies, args.hours, &day)
+    report::print(args.servers, args.devices, args.copies, &day)
 }

@@ -8,9 +8,10 @@ use serde_json::json;
 use crate::day::Day;
 
 /// Prints the figures.
-pub fn print(servers: u32, devices: u32, copies: u32, hours: u32, day: &Day) -> anyhow::Result<()> {
-    let seconds = u64::from(hours) * 3600;
-    let mean = day.syncs as f64 / seconds as f64;
+pub fn print(servers: u32, devices: u32, copies: u32, day: &Day) -> anyhow::Result<()> {
+    anyhow::ensure!(day.lived > 0, "nothing was measured before the interruption");
+    let hours = day.lived as f64 / 3600.0;
+    let mean = day.syncs as f64 / day.lived as f64;
     let most = day.starts.values().max().copied().unwrap_or(0);
     let mut looks = day.idle_looks.clone();
     looks.sort_unstable();
@@ -25,7 +26,7 @@ pub fn print(servers: u32, devices: u32, copies: u32, hours: u32, day: &Day) -> 
         "simulated_hours": hours,
         "syncs": day.syncs,
         "syncs_by_copy": day.by_copy,
-        "syncs_per_server_and_hour": day.syncs as f64 / f64::from(servers) / f64::from(hours),
+        "syncs_per_server_and_hour": day.syncs as f64 / f64::from(servers) / hours,
         "latest_start_seconds": day.latest,
         "starts_per_second_mean": mean,
         "starts_per_second_most": most,

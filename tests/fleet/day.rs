@@ -60,7 +60,11 @@ pub async fn live(fleet: &Fleet, hours: u32) -> anyhow::Result<Day> {
             let memory = memory()?;
             day.memory.push(memory);
             let (hour, real) = (day.lived / 3600, began.elapsed().as_secs());
-            writeln!(std::io::stderr(), "hour {hour} of {hours}: {} syncs, {memory} MiB, {real} s", day.syncs)?;
+            writeln!(
+                std::io::stderr(),
+                "hour {hour} of {hours}: {} syncs, {memory} MiB, {real} s",
+                day.syncs
+            )?;
         }
     }
     day.day_seconds = began.elapsed().as_secs_f64();

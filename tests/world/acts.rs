@@ -255,6 +255,8 @@ impl World {
                 _ => {}
             }
         }
+        let stored: Vec<_> = self.stored(server).into_values().collect();
+        self.witness.forgets_cool_downs(server_id(server), &stored);
     }
 
     /// An operator asks for a sync, in spite of the policy.

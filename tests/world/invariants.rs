@@ -49,7 +49,7 @@ impl World {
         found.expect("the store answers").expect("it is there")
     }
 
-    fn stored(&self, server: usize) -> BTreeMap<String, Device> {
+    pub fn stored(&self, server: usize) -> BTreeMap<String, Device> {
         let filter = DeviceFilter { server: Some(server_id(server)), ..DeviceFilter::default() };
         let devices = self.block_on(self.store.devices(&filter, None, 10_000)).expect("the store answers");
         devices.into_iter().map(|view| (view.device.serial.as_str().to_owned(), view.device)).collect()

@@ -91,6 +91,9 @@ pub enum StoreFault {
     After,
     /// The copy crashes in the middle of it, after so many waits for the database.
     Torn(u8),
+    /// The copy is stopped while what it writes under its lease is on its way to the database, and it arrives once the copy
+    /// goes on.
+    Late,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

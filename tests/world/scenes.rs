@@ -38,6 +38,7 @@ fn scenes() -> impl Strategy<Value = Vec<Move>> {
         3 => takeovers(),
         1 => repeats(),
         1 => torn_pages(),
+        1 => late_writes(),
         2 => many_wishes(),
     ]
 }
@@ -53,6 +54,27 @@ fn torn_pages() -> impl Strategy<Value = Vec<Move>> {
             Move { what: Operation::Operator { server, what: order }, then: Then::Flow },
         ]
     })
+}
+
+/// What a copy writes arrives at the database only when another copy has taken over.
+fn late_writes() -> impl Strategy<Value = Vec<Move>> {
+    (0u8..2, apple(), 0u8..3, 1u8..3, 0u8..2, 25u32..90).prop_map(
+        |(server, what, copy, next, skip, seconds)| {
+            let quiet = |what| Move { what, then: Then::Nothing };
+            let sync = |copy| {
+                let order = Order::Sync { copy, full: false, accept_removals: false };
+                Move { what: Operation::Operator { server, what: order }, then: Then::Flow }
+            };
+            vec![
+                quiet(Operation::Apple { server, what }),
+                quiet(Operation::Store { copy, skip, fault: StoreFault::Late }),
+                sync(copy),
+                quiet(Operation::Pass { seconds, wake: false }),
+                sync((copy + next) % 3),
+                Move { what: Operation::Resume(copy), then: Then::Flow },
+            ]
+        },
+    )
 }
 
 /// Devices leave and come back, and Apple tells of it twice.

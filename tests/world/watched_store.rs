@@ -27,11 +27,14 @@ pub struct WatchedStore {
     fault: Mutex<Option<(u8, StoreFault)>>,
     /// A call was torn, so that the copy is to crash.
     torn: AtomicBool,
+    /// A call is late, so that the copy is to be stopped.
+    late: AtomicBool,
 }
 
 impl WatchedStore {
     pub fn new(inner: Arc<dyn Store>, runtime: Arc<Runtime>, witness: Arc<Witness>, copy: Owner) -> Self {
-        Self { inner, runtime, witness, copy, fault: Mutex::default(), torn: AtomicBool::new(false) }
+        let (torn, late) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner, runtime, witness, copy, fault: Mutex::default(), torn, late }
     }
 
     /// The call after `skip` others meets a fault.
@@ -46,6 +49,11 @@ impl WatchedStore {
     /// Whether a call was torn.
     pub fn is_torn(&self) -> bool {
         self.torn.load(Ordering::SeqCst)
+    }
+
+    /// Whether a call has become late since this was asked last.
+    pub fn was_late(&self) -> bool {
+        self.late.swap(false, Ordering::SeqCst)
     }
 
     async fn of_server(&self, server: ServerId) -> Result<Vec<Device>> {
@@ -74,9 +82,15 @@ impl WatchedStore {
         Ok(devices)
     }
 
-    fn fault(&self) -> Option<StoreFault> {
+    fn fault(&self, doing: &str) -> Option<StoreFault> {
         let mut fault = locked(&self.fault);
         match fault.take() {
+            waits @ Some((_, StoreFault::Late))
+                if !matches!(doing, "commit_pages" | "commit_intended" | "settle") =>
+            {
+                *fault = waits;
+                None
+            }
             Some((0, fault)) => Some(fault),
             later => {
                 *fault = later.map(|(skip, fault)| (skip - 1, fault));
@@ -87,7 +101,7 @@ impl WatchedStore {
 
     async fn call<T>(&self, doing: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
         step_back().await;
-        let fault = self.fault();
+        let fault = self.fault(doing);
         let failed = || Err(StoreError::Database { doing, source: "the database went away".into() });
         let result = match fault {
             Some(StoreFault::Before) => failed(),
@@ -100,6 +114,11 @@ impl WatchedStore {
                 self.torn.store(true, Ordering::SeqCst);
                 drop(whole);
                 std::future::pending().await
+            }
+            Some(StoreFault::Late) => {
+                self.late.store(true, Ordering::SeqCst);
+                step_back().await;
+                self.runtime.block_on(call)
             }
             None => self.runtime.block_on(call),
         };

@@ -323,6 +323,8 @@ impl World {
         for copy in 0..COPIES {
             if self.copies[copy].store.is_torn() {
                 self.crash(copy);
+            } else if self.copies[copy].store.was_late() {
+                self.executor.stop(copy);
             }
         }
         stepped

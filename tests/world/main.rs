@@ -98,7 +98,8 @@ fn try_worlds(
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..12].copy_from_slice(&thread.to_le_bytes());
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
+    let max_shrink_iters = variable("ADELIE_WORLD_SHRINKS").unwrap_or(600);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let tried = runner.run(&scenes::cases(LENGTH), |case| live(&case, seen).map_err(TestCaseError::fail));
